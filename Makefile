@@ -1,0 +1,20 @@
+# The commands of this repository. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help test lint check openapi
+
+help:
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+test: ## everything needed to trust a change
+	cargo test --locked
+
+lint: ## formatting, clippy, docs
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+check: lint test ## what CI runs
+
+openapi: ## regenerates openapi/slipway.json
+	cargo run --locked --quiet -- openapi > openapi/slipway.json.new
+	mv openapi/slipway.json.new openapi/slipway.json

@@ -1,0 +1,63 @@
+//! The composition root: settings become pools, clock, object store, service and doors. Starts, drains and stops them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::blob::BlobStore;
+use crate::clock::{SystemClock, SystemIds};
+use crate::config::Config;
+use crate::service::{App, Parts};
+use crate::store::{Db, Options, migrate};
+use crate::{http, telemetry};
+
+/// Opens database and object store, brings the schema up to date and installs the first key.
+/// Returns the service and, at the very first start, the generated admin key.
+pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|e| format!("can't make {}: {e}", config.data_dir.display()))?;
+    let db = connect(&config).await?;
+    migrate::run(&db).await.map_err(|e| format!("migration failed: {e}"))?;
+    let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {e}"))?;
+    let (committed, _) = watch::channel(0);
+    let parts = Parts { config, db, blobs, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), committed };
+    let app = App::new(parts);
+    let key = app.keys().bootstrap().await.map_err(|e| e.to_string())?;
+    Ok((app, key))
+}
+
+/// Opens the database alone.
+pub async fn connect(config: &Config) -> Result<Db, String> {
+    let options = Options { url: config.database_url(), max_connections: config.database_connections };
+    Db::connect(&options).await.map_err(|e| format!("can't open the database: {e}"))
+}
+
+/// Serves until `stop` is true, then lets running requests finish within the grace time.
+pub async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+    let address = format!("{}:{}", if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() }, config.port);
+    let grace = Duration::from_millis(config.shutdown_grace_ms);
+    let metrics = telemetry::init_metrics();
+    let (app, key) = open(config).await?;
+    let doors = http::build(&app, metrics)?;
+    let listener = TcpListener::bind(&address).await.map_err(|e| format!("can't listen on {address}: {e}"))?;
+    let local = listener.local_addr().map_err(|e| e.to_string())?;
+    if let Some(key) = key {
+        println!("admin key, shown this once: {key}");
+    }
+    println!("slipway listens on http://{local}");
+    tracing::info!(address = %local, engine = app.db().engine(), "slipway is ready");
+    let mut draining = stop.clone();
+    let server = axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move { drop(stop.wait_for(|stopping| *stopping).await) });
+    tokio::select! {
+        result = async { server.await } => result.map_err(|e| e.to_string())?,
+        () = async {
+            let _ = draining.wait_for(|stopping| *stopping).await;
+            tokio::time::sleep(grace).await;
+        } => tracing::warn!("requests were still running at the end of the grace time"),
+    }
+    app.db().close().await;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The command line: reads flags into settings and calls `boot`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::{Ids, SystemIds};
+use crate::config::{self, Config, Sources};
+use crate::{blob, boot, domain, http, store, telemetry};
+
+/// One binary for the whole life of a model.
+#[derive(Parser)]
+#[command(name = "slipway", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Settings file instead of ./slipway.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Flags that are settings.
+#[derive(Args)]
+struct Flags {
+    /// Folder of the embedded database, local artifacts and spool files.
+    #[arg(long, global = true)]
+    data_dir: Option<String>,
+    /// `sqlite:PATH` or `postgres://…`.
+    #[arg(long, global = true)]
+    database_url: Option<String>,
+    /// Folder or `s3://bucket/prefix`.
+    #[arg(long, global = true)]
+    artifact_root: Option<String>,
+    /// tracing filter.
+    #[arg(long, global = true)]
+    log: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the API; runs jobs too unless `worker_slots` is 0.
+    Server {
+        /// Address to listen on.
+        #[arg(long)]
+        host: Option<String>,
+        /// Port to listen on; 0 takes a free one.
+        #[arg(long)]
+        port: Option<String>,
+    },
+    /// Brings the database to the schema of this program.
+    Migrate,
+    /// Shows settings and makes keys.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// Prints the OpenAPI document.
+    Openapi,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Lists all settings; secrets are masked.
+    Show {
+        /// Says where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Prints a new key that can be set as `admin_key` before the first start.
+    NewKey,
+}
+
+/// Runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage or settings.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut flags: Vec<(&'static str, String)> = Vec::new();
+    let mut flag = |key, value: &Option<String>| flags.extend(value.iter().map(|v| (key, v.clone())));
+    flag("data_dir", &cli.flags.data_dir);
+    flag("database_url", &cli.flags.database_url);
+    flag("artifact_root", &cli.flags.artifact_root);
+    flag("log", &cli.flags.log);
+    if let Command::Server { host, port } = &cli.command {
+        flag("host", host);
+        flag("port", port);
+    }
+    let loaded = Sources::gather(cli.config.as_deref(), flags).and_then(|sources| Ok((config::load(&sources)?, sources)));
+    let ((config, _), sources) = match loaded {
+        Ok(loaded) => loaded,
+        Err(e) => return fail(2, &e.to_string()),
+    };
+    if let Err(e) = telemetry::init_logs(&config.log, config.log_format) {
+        return fail(2, &e);
+    }
+    blob::install_tls();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(1, &format!("can't start the runtime: {e}")),
+    };
+    let done = match cli.command {
+        Command::Server { .. } => runtime.block_on(async {
+            let stop = on_signal()?;
+            boot::serve(config, stop).await
+        }),
+        Command::Migrate => runtime.block_on(migrate(&config)),
+        Command::Config { what: ConfigCommand::Show { origin } } => {
+            Config::show(&sources, origin).map_err(|e| e.to_string()).and_then(|text| print(&text))
+        }
+        Command::Config { what: ConfigCommand::NewKey } => {
+            let mut random = [0; domain::key::ENTROPY];
+            SystemIds.secret(&mut random);
+            print(&format!("{}\n", domain::key::make(&random)))
+        }
+        Command::Openapi => http::openapi().and_then(|doc| doc.to_pretty_json().map_err(|e| e.to_string())).and_then(|t| print(&format!("{t}\n"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => fail(1, &e),
+    }
+}
+
+async fn migrate(config: &Config) -> Result<(), String> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|e| e.to_string())?;
+    let db = boot::connect(config).await?;
+    store::migrate::run(&db).await.map_err(|e| e.to_string())?;
+    let at = store::migrate::applied(&db).await.map_err(|e| e.to_string())?;
+    db.close().await;
+    print(&format!("schema is at {at}\n"))
+}
+
+fn on_signal() -> Result<watch::Receiver<bool>, String> {
+    let (tell, stop) = watch::channel(false);
+    let mut term = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        tracing::info!("asked to stop: finishing what runs");
+        tell.send_replace(true);
+        // a second signal does not wait
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
+
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    eprintln!("slipway: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,69 @@
+//! The HTTP doors. Each dialect owns its wire types and calls the service in domain words; every route is registered together
+//! with the permission it asks for, so none can exist without one.
+
+mod api;
+mod auth;
+mod extract;
+mod ops;
+mod problem;
+mod routes;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, Request, StatusCode};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+
+use crate::service::App;
+
+pub use problem::Problem;
+pub use routes::PolicyRow;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A router ready to serve, and what it was made of.
+pub struct Http {
+    /// Serves all doors.
+    pub router: Router,
+    /// One row per method and path.
+    pub policy: Vec<PolicyRow>,
+    /// The API document.
+    pub openapi: utoipa::openapi::OpenApi,
+}
+
+/// Builds all doors. Fails when a documented route has no policy row or the other way round.
+pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, String> {
+    let routes = api::routes(ops::routes(routes::Routes::new(), metrics));
+    let (router, policy, openapi) = routes.finish()?;
+    let state = auth::Gate::new(app.clone(), policy.clone());
+    let ids = app.clone();
+    let router = router
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not answer to this method")
+        })
+        .layer(axum::middleware::from_fn_with_state(state, auth::check))
+        .layer(DefaultBodyLimit::max(app.config().body_limit))
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(axum::middleware::from_fn(ops::observe))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, NextId(ids)))
+        .with_state(app.clone());
+    Ok(Http { router, policy, openapi })
+}
+
+/// Builds the API document alone.
+pub fn openapi() -> Result<utoipa::openapi::OpenApi, String> {
+    let (_, _, openapi) = api::routes(ops::routes(routes::Routes::new(), None)).finish()?;
+    Ok(openapi)
+}
+
+#[derive(Clone)]
+struct NextId(App);
+
+impl MakeRequestId for NextId {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        self.0.ids().next().parse().ok().map(RequestId::new)
+    }
+}

@@ -1,0 +1,17 @@
+//! slipway carries a model through its whole life: data, training runs, registry, serving, monitoring. The binary is `main.rs`;
+//! this library exists so that tests and benches can reach the parts. ARCHITECTURE.md has the map.
+
+pub mod blob;
+pub mod boot;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod http;
+pub mod infer;
+mod ml_wait {}
+pub mod service;
+pub mod stats;
+pub mod store;
+pub mod telemetry;

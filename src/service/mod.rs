@@ -1,0 +1,90 @@
+//! Use cases: each method begins a transaction, loads, lets `domain` decide, writes, emits an event and commits. The HTTP
+//! dialects and the workers call the same methods; nothing here knows of either.
+
+mod events;
+mod keys;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::blob::BlobStore;
+use crate::clock::{Clock, Ids};
+use crate::config::Config;
+use crate::store::Db;
+
+pub use events::Events;
+pub use keys::Keys;
+
+/// Everything a use case may touch. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// Settings.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// The object store.
+    pub blobs: BlobStore,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identity and randomness.
+    pub ids: Arc<dyn Ids>,
+    /// Counts commits of this process that readers of events may want to look at.
+    pub committed: watch::Sender<u64>,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Returns the settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// API keys and authentication.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys(self)
+    }
+
+    /// The stream of events.
+    pub fn events(&self) -> Events<'_> {
+        Events(self)
+    }
+
+    /// Tells whether database, schema and object store are usable: one line per part, `ok` or what is wrong.
+    pub async fn readiness(&self) -> (bool, Vec<(&'static str, String)>) {
+        let database = self.db().ping().await.err().map(|e| e.to_string());
+        let migrations = match crate::store::migrate::applied(self.db()).await {
+            Ok(crate::store::migrate::LATEST) => None,
+            Ok(other) => Some(format!("schema is at {other}, this program needs {}", crate::store::migrate::LATEST)),
+            Err(e) => Some(e.to_string()),
+        };
+        let store = self.0.blobs.probe().await.err().map(|e| e.to_string());
+        let ready = database.is_none() && migrations.is_none() && store.is_none();
+        let line = |problem: Option<String>| problem.unwrap_or_else(|| "ok".to_owned());
+        (ready, vec![("database", line(database)), ("migrations", line(migrations)), ("store", line(store))])
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn now(&self) -> crate::domain::time::Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn ids(&self) -> &dyn Ids {
+        self.0.ids.as_ref()
+    }
+
+    /// Tells this process's readers of events that something was committed.
+    pub(crate) fn nudge(&self) {
+        self.0.committed.send_modify(|n| *n = n.wrapping_add(1));
+    }
+}
