@@ -1,4 +1,5 @@
 # The commands of this repository. `make` alone lists them.
+SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help test lint check openapi
 
@@ -6,7 +7,8 @@ help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 test: ## everything needed to trust a change
-	cargo test --locked
+	@command -v cargo >/dev/null || { echo "install Rust 1.95 or newer (rustup.rs) and a C compiler"; exit 1; }
+	@trap 'scripts/postgres.sh stop' EXIT; eval "$$(scripts/postgres.sh start)"; cargo test --locked
 
 lint: ## formatting, clippy, docs
 	cargo fmt --check

@@ -116,7 +116,9 @@ pub fn run() -> ExitCode {
             SystemIds.secret(&mut random);
             print(&format!("{}\n", domain::key::make(&random)))
         }
-        Command::Openapi => http::openapi().and_then(|doc| doc.to_pretty_json().map_err(|e| e.to_string())).and_then(|t| print(&format!("{t}\n"))),
+        Command::Openapi => {
+            http::openapi().and_then(|doc| doc.to_pretty_json().map_err(|e| e.to_string())).and_then(|t| print(&format!("{t}\n")))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

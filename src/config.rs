@@ -247,9 +247,12 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
-        let (config, origins) =
-            load(&sources("port = 1\nhost = \"::1\"\nlog = \"warn\"", &[("SLIPWAY_PORT", "2"), ("SLIPWAY_HOST", "localhost")], &[("port", "3")]))
-                .unwrap();
+        let (config, origins) = load(&sources(
+            "port = 1\nhost = \"::1\"\nlog = \"warn\"",
+            &[("SLIPWAY_PORT", "2"), ("SLIPWAY_HOST", "localhost")],
+            &[("port", "3")],
+        ))
+        .unwrap();
         assert_eq!((config.port, config.host.as_str(), config.log.as_str()), (3, "localhost", "warn"));
         assert_eq!(origins["port"], "flag --port");
         assert_eq!(origins["host"], "environment SLIPWAY_HOST");
@@ -263,7 +266,10 @@ mod tests {
         assert!(message(sources("prot = 1", &[], &[])).contains("unknown setting \"prot\" (file slipway.toml)"));
         assert!(message(sources("", &[("SLIPWAY_PROT", "1")], &[])).contains("environment SLIPWAY_PROT"));
         assert!(message(sources("", &[("SLIPWAY_PORT", "many")], &[])).contains("must be of type integer, not string"));
-        assert!(message(sources("auth = \"none\"", &[], &[])).contains("auth") || message(sources("auth = \"none\"", &[], &[])).contains("variant"));
+        assert!(
+            message(sources("auth = \"none\"", &[], &[])).contains("auth")
+                || message(sources("auth = \"none\"", &[], &[])).contains("variant")
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
-pub mod infer;
+mod infer_wait {}
 mod ml_wait {}
 pub mod service;
 pub mod stats;

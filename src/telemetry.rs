@@ -21,9 +21,5 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), String> {
 /// Installs the recorder of counters and returns what renders them; `None` when this process has one already.
 pub fn init_metrics() -> Option<PrometheusHandle> {
     const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .ok()?
-        .install_recorder()
-        .ok()
+    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS).ok()?.install_recorder().ok()
 }

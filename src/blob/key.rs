@@ -119,16 +119,12 @@ impl fmt::Display for BlobKey {
 }
 
 fn check_workspace(workspace: &str) -> Result<(), BlobError> {
-    let fits =
-        (1..=64).contains(&workspace.len()) && workspace.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+    let fits = (1..=64).contains(&workspace.len()) && workspace.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
     if fits {
         return Ok(());
     }
     let shown: String = workspace.chars().take(80).collect();
-    Err(BlobError::new(
-        BlobErrorKind::InvalidKey,
-        format!("workspace id {shown:?} must be 1 to 64 lower-case letters, digits, '_' or '-'"),
-    ))
+    Err(BlobError::new(BlobErrorKind::InvalidKey, format!("workspace id {shown:?} must be 1 to 64 lower-case letters, digits, '_' or '-'")))
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use super::spool::{Spool, blocking};
 
 /// What S3 allows.
 const MAX_PARTS: u64 = 10_000;
+/// Objects up to this size do not wait for the parts of large ones.
+const SMALL_BYTES: u64 = 1 << 20;
 /// How often a small object is sent on the condition that it does not exist, before the condition is dropped.
 const CREATE_ATTEMPTS: usize = 3;
 /// How long telling the store to forget a failed upload may take, with the parts under way.
@@ -31,7 +33,7 @@ pub struct Stored {
     pub digest: Digest,
     /// In bytes.
     pub size: u64,
-    /// False if an object of that key existed already.
+    /// False if an object of that key was found to exist. Of several puts at once more than one may believe to be the first.
     pub fresh: bool,
 }
 
@@ -68,8 +70,8 @@ impl BlobStore {
     }
 
     async fn put_known_file(&self, key: BlobKey, path: PathBuf, size: u64) -> Result<Stored, BlobError> {
-        let digest = key.digest();
-        let file = blocking(move || CheckedFile::open(&path, digest, size)).await?;
+        let (digest, buffers) = (key.digest(), self.buffers());
+        let file = blocking(move || CheckedFile::open(&path, digest, size, buffers)).await?;
         self.put(key, size, Source::File(file)).await
     }
 
@@ -111,7 +113,10 @@ impl BlobStore {
 
     /// Sends a small object in one request that fails if the object has come into being meanwhile.
     async fn put_whole(&self, key: &BlobKey, size: u64, mut source: Source) -> Result<bool, BlobError> {
-        let _permit = self.parts.acquire().await.map_err(|_| shut_down())?;
+        let _permit = match size > SMALL_BYTES {
+            true => Some(self.parts.acquire().await.map_err(|_| shut_down())?),
+            false => None,
+        };
         let bytes = blocking(move || {
             let bytes = source.next(usize::try_from(size).unwrap_or(usize::MAX))?;
             source.finish().map(|()| bytes)
@@ -143,11 +148,14 @@ impl BlobStore {
         });
         let mut upload = begun.await.map_err(BlobError::join)?.map_err(refused(key))?;
         let sent = self.send_parts(key, size, source, &mut upload).await;
-        match sent.is_ok() {
-            true => upload.upload = None,
-            false => upload.abort().await,
+        match sent {
+            // Not to be cut off either: nobody could say what became of it.
+            Ok(()) => tokio::spawn(upload.complete()).await.map_err(BlobError::join)?.map_err(refused(key)),
+            Err(error) => {
+                upload.abort().await;
+                Err(error)
+            }
         }
-        sent
     }
 
     async fn send_parts(&self, key: &BlobKey, size: u64, mut source: Source, upload: &mut Upload) -> Result<(), BlobError> {
@@ -173,9 +181,7 @@ impl BlobStore {
         while let Some(sent) = sending.join_next().await {
             sent.map_err(BlobError::join)?.map_err(refused(key))?;
         }
-        blocking(move || source.finish()).await?;
-        upload.complete().await.map_err(refused(key))?;
-        Ok(())
+        blocking(move || source.finish()).await
     }
 }
 
@@ -211,6 +217,18 @@ struct Upload {
 }
 
 impl Upload {
+    async fn complete(mut self) -> object_store::Result<()> {
+        let completed = match &mut self.upload {
+            Some(upload) => upload.complete().await.map(drop),
+            None => Ok(()),
+        };
+        match completed {
+            Ok(()) => self.upload = None,
+            Err(_) => self.abort().await,
+        }
+        completed
+    }
+
     /// Waits for the parts under way first: one that arrives after the upload was forgotten stays for ever.
     async fn abort(&mut self) {
         let Some(mut upload) = self.upload.take() else { return };

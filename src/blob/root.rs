@@ -1,7 +1,7 @@
 //! From a root as people write it to a store that is ready: which kind, with which credentials, how patient.
 
 use std::path::Path as FsPath;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -17,6 +17,7 @@ use url::Url;
 use super::error::{BlobError, BlobErrorKind};
 use super::key::BlobKey;
 use super::local::LocalRoot;
+use super::source::Buffers;
 use super::spool::blocking;
 
 /// How long a readiness probe may take.
@@ -75,6 +76,7 @@ pub struct BlobStore {
     pub(super) prefix: Path,
     pub(super) parts: Arc<Semaphore>,
     pub(super) part_bytes: usize,
+    buffers: Arc<Mutex<Weak<Buffers>>>,
 }
 
 impl BlobStore {
@@ -127,7 +129,17 @@ impl BlobStore {
 
     fn new(store: Arc<dyn ObjectStore>, local: Option<LocalRoot>, prefix: Path, options: &BlobOptions) -> Self {
         let parts = Arc::new(Semaphore::new(options.parts_in_flight.max(1)));
-        Self { store, local, prefix, parts, part_bytes: options.part_bytes.max(1) }
+        Self { store, local, prefix, parts, part_bytes: options.part_bytes.max(1), buffers: Arc::default() }
+    }
+
+    /// Returns the buffers that puts share. They are freed when the last put has ended.
+    pub(super) fn buffers(&self) -> Arc<Buffers> {
+        let mut shared = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let new = Arc::default();
+            *shared = Arc::downgrade(&new);
+            new
+        })
     }
 
     /// Returns where an object lies in the store.
@@ -186,14 +198,12 @@ fn s3(url: &Url, options: &BlobOptions) -> Opened {
 }
 
 fn google(url: &Url, options: &BlobOptions) -> Opened {
-    let builder =
-        GoogleCloudStorageBuilder::new().with_client_options(client(options)).with_retry(retry(options)).with_url(url.as_str());
+    let builder = GoogleCloudStorageBuilder::new().with_client_options(client(options)).with_retry(retry(options)).with_url(url.as_str());
     Ok(Arc::new(configure!(builder, options).build()?))
 }
 
 fn azure(url: &Url, options: &BlobOptions) -> Opened {
-    let builder =
-        MicrosoftAzureBuilder::new().with_client_options(client(options)).with_retry(retry(options)).with_url(url.as_str());
+    let builder = MicrosoftAzureBuilder::new().with_client_options(client(options)).with_retry(retry(options)).with_url(url.as_str());
     Ok(Arc::new(configure!(builder, options).build()?))
 }
 
@@ -208,7 +218,6 @@ fn client(options: &BlobOptions) -> ClientOptions {
 }
 
 fn retry(options: &BlobOptions) -> RetryConfig {
-    let backoff =
-        BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(3), ..Default::default() };
+    let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(3), ..Default::default() };
     RetryConfig { backoff, max_retries: 8, retry_timeout: options.retry_for }
 }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -47,17 +48,18 @@ pub(super) struct CheckedFile {
     taken: u64,
     digest: Digest,
     size: u64,
+    buffers: Arc<Buffers>,
 }
 
 impl CheckedFile {
-    pub(super) fn open(path: &Path, digest: Digest, size: u64) -> Result<Self, BlobError> {
+    pub(super) fn open(path: &Path, digest: Digest, size: u64, buffers: Arc<Buffers>) -> Result<Self, BlobError> {
         let file = File::open(path).map_err(BlobError::io("open the file to store"))?;
-        Ok(Self { file, hasher: Sha256::new(), taken: 0, digest, size })
+        Ok(Self { file, hasher: Sha256::new(), taken: 0, digest, size, buffers })
     }
 
     fn next(&mut self, len: usize) -> Result<Bytes, BlobError> {
-        let mut bytes = vec![0; len];
-        for step in bytes.chunks_mut(STEP) {
+        let mut buffer = self.buffers.take(len);
+        for step in buffer.bytes.chunks_mut(STEP) {
             self.file.read_exact(step).map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
                     let found = self.file.metadata().map_or(self.taken, |m| m.len());
@@ -68,7 +70,7 @@ impl CheckedFile {
             self.hasher.update(&*step);
             self.taken += step.len() as u64;
         }
-        Ok(bytes.into())
+        Ok(Bytes::from_owner(buffer))
     }
 
     fn finish(mut self) -> Result<(), BlobError> {
@@ -81,6 +83,37 @@ impl CheckedFile {
             true => Ok(()),
             false => Err(BlobError::digest("the file to store")),
         }
+    }
+}
+
+/// Buffers that are used again: an allocator keeps freed memory of this size per thread, and parts are read on many threads.
+#[derive(Debug, Default)]
+pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    fn take(self: &Arc<Self>, len: usize) -> Buffer {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        bytes.resize(len, 0);
+        Buffer { bytes, home: Arc::clone(self) }
+    }
+}
+
+/// A buffer that goes back when it is dropped.
+struct Buffer {
+    bytes: Vec<u8>,
+    home: Arc<Buffers>,
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }
 

@@ -114,9 +114,7 @@ impl SpoolWriter {
     pub async fn create(folder: &Path, limit: Option<u64>) -> Result<Self, BlobError> {
         let folder: PathBuf = folder.to_owned();
         let file = blocking(move || {
-            temp::create_private_folder(&folder)
-                .and_then(|()| TempFile::create(&folder))
-                .map_err(BlobError::io("create a temporary file"))
+            temp::create_private_folder(&folder).and_then(|()| TempFile::create(&folder)).map_err(BlobError::io("create a temporary file"))
         })
         .await?;
         let work = Work { file, hasher: Sha256::new(), spare: Vec::new() };
@@ -196,8 +194,6 @@ impl SpoolWriter {
 }
 
 /// Runs `work` where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
-) -> Result<T, BlobError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
     spawn_blocking(work).await.map_err(BlobError::join)?
 }

@@ -1,11 +1,15 @@
 //! The words of slipway and the decisions about them: pure types, parsing and state machines. Nothing here waits, stores or
 //! serves. A resource's serde form is its form on the native API.
 
+pub mod dataset;
 pub mod event;
 pub mod identity;
+pub mod job;
 pub mod key;
 pub mod page;
+pub mod run;
 pub mod time;
+pub mod training;
 
 /// A value that breaks a rule of the domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

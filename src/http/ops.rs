@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Json;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tracing::Instrument as _;
@@ -23,10 +23,12 @@ pub(super) fn routes(routes: Routes, metrics: Option<PrometheusHandle>) -> Route
         let text = metrics.map(|handle| handle.render()).unwrap_or_default();
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
     });
-    routes
-        .add(Permission::Public, routes!(livez))
-        .add(Permission::Public, routes!(readyz))
-        .add_foreign(Permission::Public, "GET", "/metrics", render)
+    routes.add(Permission::Public, routes!(livez)).add(Permission::Public, routes!(readyz)).add_foreign(
+        Permission::Public,
+        "GET",
+        "/metrics",
+        render,
+    )
 }
 
 /// One part of the readiness answer.

@@ -85,12 +85,7 @@ impl Keys<'_> {
         if !store::identity::revoke_key(&mut tx, &caller.workspace, key_id, now).await? {
             return Err(Error::not_found("key_not_found", "there is no such key that is not revoked"));
         }
-        let event = NewEvent {
-            kind: "api_key.revoked",
-            entity: "api_key",
-            entity_id: key_id.to_owned(),
-            payload: serde_json::json!({}),
-        };
+        let event = NewEvent { kind: "api_key.revoked", entity: "api_key", entity_id: key_id.to_owned(), payload: serde_json::json!({}) };
         store::event::append(&mut tx, caller, &event, now).await?;
         tx.commit().await?;
         app.nudge();

@@ -2,7 +2,9 @@
 //! dialects and the workers call the same methods; nothing here knows of either.
 
 mod events;
+mod jobs;
 mod keys;
+mod runs;
 
 use std::sync::Arc;
 
@@ -14,7 +16,9 @@ use crate::config::Config;
 use crate::store::Db;
 
 pub use events::Events;
+pub use jobs::{Claim, Jobs};
 pub use keys::Keys;
+pub use runs::Runs;
 
 /// Everything a use case may touch. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +54,16 @@ impl App {
     /// API keys and authentication.
     pub fn keys(&self) -> Keys<'_> {
         Keys(self)
+    }
+
+    /// Jobs and their attempts.
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs(self)
+    }
+
+    /// Runs and what they log.
+    pub fn runs(&self) -> Runs<'_> {
+        Runs(self)
     }
 
     /// The stream of events.

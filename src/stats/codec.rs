@@ -171,8 +171,7 @@ impl Input<'_> {
             if rows == 0 || length > TEXT_BYTES as u128 {
                 return Err(WindowError::Bytes("a new value is out of range"));
             }
-            let text = std::str::from_utf8(self.take(length as usize)?)
-                .map_err(|_| WindowError::Bytes("a new value is not UTF-8"))?;
+            let text = std::str::from_utf8(self.take(length as usize)?).map_err(|_| WindowError::Bytes("a new value is not UTF-8"))?;
             novel.kept.insert(hash, (text.to_owned(), rows));
         }
         novel.beyond = self.rows()?;

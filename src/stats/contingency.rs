@@ -33,8 +33,7 @@ const SMALLEST_EXPECTED: f64 = 5.0;
 pub fn homogeneity(a: &[u64], b: &[u64]) -> Option<CountOutcome> {
     debug_assert_eq!(a.len(), b.len(), "counts of the same cells");
     let (n, m) = (a.iter().sum::<u64>(), b.iter().sum::<u64>());
-    let mut cells: Vec<(u64, u64)> =
-        a.iter().copied().zip(b.iter().copied()).filter(|(x, y)| x + y > 0).collect();
+    let mut cells: Vec<(u64, u64)> = a.iter().copied().zip(b.iter().copied()).filter(|(x, y)| x + y > 0).collect();
     if n == 0 || m == 0 || cells.len() < 2 {
         return None;
     }
@@ -104,9 +103,7 @@ pub fn fisher(a: u64, b: u64, c: u64, d: u64) -> CountOutcome {
     let lowest = (row + column).saturating_sub(all);
     let highest = row.min(column);
     // weight(k + 1) / weight(k) of the hypergeometric law.
-    let ratio = |k: u64| {
-        ((row - k) as f64 * (column - k) as f64) / ((k + 1) as f64 * (all + k + 1 - row - column) as f64)
-    };
+    let ratio = |k: u64| ((row - k) as f64 * (column - k) as f64) / ((k + 1) as f64 * (all + k + 1 - row - column) as f64);
     let mode = ((row as f64 + 1.0) * (column as f64 + 1.0) / (all as f64 + 2.0)) as u64;
     let mode = mode.clamp(lowest, highest);
     let mut weights = vec![0.0; (highest - lowest + 1) as usize];
@@ -122,9 +119,5 @@ pub fn fisher(a: u64, b: u64, c: u64, d: u64) -> CountOutcome {
     let total: f64 = weights.iter().sum();
     let unlikely: f64 = weights.iter().filter(|w| **w <= limit).sum();
     let odds = (a as f64 * d as f64) / (b as f64 * c as f64);
-    CountOutcome {
-        test: CountTest::Fisher,
-        statistic: odds.is_finite().then_some(odds),
-        p_value: (unlikely / total).min(1.0),
-    }
+    CountOutcome { test: CountTest::Fisher, statistic: odds.is_finite().then_some(odds), p_value: (unlikely / total).min(1.0) }
 }

@@ -2,7 +2,7 @@
 
 use super::measure::{Measured, Rate, measure};
 use super::multiple::benjamini_hochberg;
-use super::report::{Comparison, ColumnDrift, DriftReport, RateDrift, Role};
+use super::report::{ColumnDrift, Comparison, DriftReport, RateDrift, Role};
 use super::rules::{Levels, Rules, Verdict};
 use super::window::WindowProfile;
 
@@ -13,8 +13,7 @@ use super::window::WindowProfile;
 /// together; a test on too few rows is not made.
 pub fn evaluate(window: &WindowProfile, rules: &Rules) -> DriftReport {
     let profiles = window.baseline().profiles();
-    let mut measured: Vec<(usize, Measured)> =
-        (0..profiles.len()).filter_map(|index| Some((index, measure(window, index)?))).collect();
+    let mut measured: Vec<(usize, Measured)> = (0..profiles.len()).filter_map(|index| Some((index, measure(window, index)?))).collect();
     for (_, column) in &mut measured {
         drop_small(column, rules);
     }
@@ -55,13 +54,7 @@ fn p_values(column: &Measured) -> impl Iterator<Item = f64> {
     [column.test.map(|test| test.p_value)].into_iter().chain(rates).flatten()
 }
 
-fn judge(
-    name: String,
-    role: Role,
-    column: Measured,
-    rules: &Rules,
-    adjusted: &mut impl Iterator<Item = f64>,
-) -> ColumnDrift {
+fn judge(name: String, role: Role, column: Measured, rules: &Rules, adjusted: &mut impl Iterator<Item = f64>) -> ColumnDrift {
     let min_n = min_n(column.kind, rules);
     let thresholds = match column.kind {
         Comparison::Numeric => rules.wasserstein,
@@ -124,8 +117,7 @@ fn summarise(columns: Vec<ColumnDrift>, rows: u64, rules: &Rules) -> DriftReport
     // The window is as bad as the worst verdict that enough columns, or an output, reach.
     let reaches = |from: Verdict| {
         share(count(from), evaluated).is_some_and(|share| share >= rules.drifted_share && count(from) > 0)
-            || rules.output_decides
-                && columns.iter().any(|column| column.role == Role::Output && column.verdict >= from)
+            || rules.output_decides && columns.iter().any(|column| column.role == Role::Output && column.verdict >= from)
     };
     let verdict = match () {
         () if reaches(Verdict::Severe) => Verdict::Severe,

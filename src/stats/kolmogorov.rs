@@ -108,11 +108,7 @@ fn one_sample_sf(n: f64, d: f64) -> f64 {
     if d >= 1.0 {
         return 0.0;
     }
-    if n * d * d >= BODY {
-        (2.0 * one_sided_sf(n, d)).min(1.0)
-    } else {
-        (1.0 - pelz_good(n, n.sqrt() * d)).clamp(0.0, 1.0)
-    }
+    if n * d * d >= BODY { (2.0 * one_sided_sf(n, d)).min(1.0) } else { (1.0 - pelz_good(n, n.sqrt() * d)).clamp(0.0, 1.0) }
 }
 
 /// Returns `P(D⁺_n ≥ d)`: the sum of Birnbaum and Tingey (1951), or for large n its limit with the first correction
@@ -149,9 +145,7 @@ fn pelz_good(n: f64, z: f64) -> f64 {
         k0 += e;
         k1 += (half - z2) * e;
         k2 += (6.0 * z6 + 2.0 * z4 + (2.0 * z4 - 5.0 * z2) * half + (1.0 - 2.0 * z2) * half * half) * e;
-        k3 += (half.powi(3) * (5.0 - 30.0 * z2)
-            + half * half * (212.0 * z4 - 60.0 * z2)
-            + half * (135.0 * z4 - 96.0 * z6)
+        k3 += (half.powi(3) * (5.0 - 30.0 * z2) + half * half * (212.0 * z4 - 60.0 * z2) + half * (135.0 * z4 - 96.0 * z6)
             - 30.0 * z6
             - 90.0 * z8)
             * e;

@@ -83,11 +83,7 @@ fn by_bins(numeric: &NumericProfile, spread: f64, seen: &ColumnSummary) -> Optio
     Some(Measured {
         kind: Comparison::Numeric,
         n: [numeric.count, counts.iter().sum()],
-        test: ks.map(|ks| Tested {
-            name: TestName::KolmogorovSmirnov,
-            statistic: Some(ks.statistic),
-            p_value: ks.p_value,
-        }),
+        test: ks.map(|ks| Tested { name: TestName::KolmogorovSmirnov, statistic: Some(ks.statistic), p_value: ks.p_value }),
         effect_name: EffectName::WassersteinPerStd,
         effect: finite(moved.map(|m| m.distance / spread)),
         missing: None,
@@ -117,15 +113,10 @@ fn by_cells(profile: &ColumnProfile, table: &CellTable, seen: &ColumnSummary) ->
     } else {
         reference.push(table.reference_other);
         window.push(seen.new_rows);
-        (
-            homogeneity(&reference, &window),
-            EffectName::JensenShannonDistance,
-            jensen_shannon(&reference, &window),
-        )
+        (homogeneity(&reference, &window), EffectName::JensenShannonDistance, jensen_shannon(&reference, &window))
     };
     // A cell that is empty on both sides says nothing and would only soften the index.
-    let (reference, window): (Vec<u64>, Vec<u64>) =
-        reference.into_iter().zip(window).filter(|(x, y)| x + y > 0).unzip();
+    let (reference, window): (Vec<u64>, Vec<u64>) = reference.into_iter().zip(window).filter(|(x, y)| x + y > 0).unzip();
     let mut also_shown = show_cells(&reference, &window);
     let new = seen.new_categories.as_deref().unwrap_or_default();
     also_shown.new_distinct = Some(seen.new_distinct);
@@ -158,9 +149,8 @@ fn show_cells(reference: &[u64], window: &[u64]) -> AlsoShown {
 }
 
 fn show_moments(shown: &mut AlsoShown, numeric: &NumericProfile, spread: f64, seen: &ColumnSummary) {
-    let beside = |reference: f64, window: Option<f64>| {
-        window.filter(|w| w.is_finite() && numeric.count > 0).map(|window| [reference, window])
-    };
+    let beside =
+        |reference: f64, window: Option<f64>| window.filter(|w| w.is_finite() && numeric.count > 0).map(|window| [reference, window]);
     shown.mean = beside(numeric.mean, seen.mean);
     shown.std = beside(numeric.std, seen.std);
     shown.min = beside(numeric.min, seen.min);
@@ -179,11 +169,8 @@ fn missing(profile: &ColumnProfile, seen: &ColumnSummary) -> Option<Rate> {
 /// Compares rows with values outside the reference. When the reference lists all its values, those seen only once tell how much
 /// of the next rows is new without drift (Good 1953); when it lists the most frequent ones, its other rows do.
 fn new_values(table: &CellTable, seen: &ColumnSummary, n: [u64; 2]) -> Option<Rate> {
-    let expected = if table.reference_other > 0 {
-        table.reference_other
-    } else {
-        table.reference.iter().filter(|count| **count == 1).count() as u64
-    };
+    let expected =
+        if table.reference_other > 0 { table.reference_other } else { table.reference.iter().filter(|count| **count == 1).count() as u64 };
     if seen.new_rows == 0 {
         return None;
     }

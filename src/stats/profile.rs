@@ -137,9 +137,7 @@ impl ColumnProfile {
             distinct: counts.len() as u64,
             distinct_is_exact: true,
             numeric: None,
-            categories: Some(CategoryProfile::from_counts(
-                counts.into_iter().map(|(value, count)| (value.to_owned(), count)),
-            )),
+            categories: Some(CategoryProfile::from_counts(counts.into_iter().map(|(value, count)| (value.to_owned(), count)))),
         }
     }
 }
@@ -161,8 +159,7 @@ impl NumericProfile {
         let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
             return Self::empty();
         };
-        let mut edges: Vec<f64> =
-            (1..=MAX_EDGES).map(|k| sorted[(k * count).div_ceil(MAX_EDGES + 1).max(1) - 1]).collect();
+        let mut edges: Vec<f64> = (1..=MAX_EDGES).map(|k| sorted[(k * count).div_ceil(MAX_EDGES + 1).max(1) - 1]).collect();
         edges.dedup();
         edges.retain(|edge| *edge < max);
         let mut counts = Vec::with_capacity(edges.len() + 1);
@@ -180,17 +177,7 @@ impl NumericProfile {
     }
 
     fn empty() -> Self {
-        Self {
-            count: 0,
-            non_finite: 0,
-            min: 0.0,
-            max: 0.0,
-            mean: 0.0,
-            std: 0.0,
-            edges: Vec::new(),
-            counts: vec![0],
-            sums: vec![0.0],
-        }
+        Self { count: 0, non_finite: 0, min: 0.0, max: 0.0, mean: 0.0, std: 0.0, edges: Vec::new(), counts: vec![0], sums: vec![0.0] }
     }
 }
 

@@ -5,15 +5,7 @@ use std::f64::consts::PI;
 
 /// Returns `ln Γ(x)` for `x > 0` by Stirling's series (DLMF 5.11.1) after moving the argument above 12.
 pub(crate) fn ln_gamma(x: f64) -> f64 {
-    const SERIES: [f64; 7] = [
-        1.0 / 12.0,
-        -1.0 / 360.0,
-        1.0 / 1260.0,
-        -1.0 / 1680.0,
-        1.0 / 1188.0,
-        -691.0 / 360_360.0,
-        1.0 / 156.0,
-    ];
+    const SERIES: [f64; 7] = [1.0 / 12.0, -1.0 / 360.0, 1.0 / 1260.0, -1.0 / 1680.0, 1.0 / 1188.0, -691.0 / 360_360.0, 1.0 / 156.0];
     let mut shift = 1.0;
     let mut y = x;
     while y < 12.0 {

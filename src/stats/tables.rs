@@ -193,8 +193,7 @@ impl CellTable {
         if total(top.iter().map(|(_, count)| *count).chain([other])).is_none() {
             return Err("the counts are out of range");
         }
-        let texts: HashMap<Box<str>, usize> =
-            top.iter().enumerate().map(|(at, (text, _))| (text.as_str().into(), at)).collect();
+        let texts: HashMap<Box<str>, usize> = top.iter().enumerate().map(|(at, (text, _))| (text.as_str().into(), at)).collect();
         if texts.len() != top.len() {
             return Err("a category is listed twice");
         }

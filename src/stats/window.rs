@@ -197,10 +197,7 @@ impl Column {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
         });
-        let cells = table
-            .cells
-            .as_ref()
-            .map(|table| Cells { counts: vec![0; table.names.len()], novel: Novel::default() });
+        let cells = table.cells.as_ref().map(|table| Cells { counts: vec![0; table.names.len()], novel: Novel::default() });
         Self { nulls: 0, non_finite: 0, bins, cells }
     }
 

@@ -40,9 +40,11 @@ impl Db {
             return Self::connect_sqlite(options).await;
         }
         if options.url.starts_with("postgres:") || options.url.starts_with("postgresql:") {
-            let connect = PgConnectOptions::from_str(&options.url)?
-                .application_name("slipway")
-                .options([("statement_timeout", "60s"), ("idle_in_transaction_session_timeout", "60s"), ("lock_timeout", "30s")]);
+            let connect = PgConnectOptions::from_str(&options.url)?.application_name("slipway").options([
+                ("statement_timeout", "60s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+                ("lock_timeout", "30s"),
+            ]);
             let pool = PgPoolOptions::new()
                 .max_connections(options.max_connections)
                 .acquire_timeout(Duration::from_secs(10))

@@ -78,7 +78,14 @@ pub struct Remembered {
 }
 
 /// Reserves a key for a request; false when it is taken.
-pub async fn reserve_idempotency(tx: &mut Tx, workspace: &str, principal: &str, key: &str, fingerprint: &str, at: Timestamp) -> Result<bool> {
+pub async fn reserve_idempotency(
+    tx: &mut Tx,
+    workspace: &str,
+    principal: &str,
+    key: &str,
+    fingerprint: &str,
+    at: Timestamp,
+) -> Result<bool> {
     let rows = on!(tx, conn => sqlx::query(
         "insert into idempotency_keys (workspace, principal, key, fingerprint, created_at) values ($1, $2, $3, $4, $5)
          on conflict (workspace, principal, key) do nothing")
@@ -125,5 +132,7 @@ pub async fn release_idempotency(tx: &mut Tx, workspace: &str, principal: &str, 
 
 /// Forgets all answers older than `before`.
 pub async fn prune_idempotency(tx: &mut Tx, before: Timestamp) -> Result<u64> {
-    Ok(on!(tx, conn => sqlx::query("delete from idempotency_keys where created_at < $1").bind(before.0).execute(conn).await?.rows_affected()))
+    Ok(
+        on!(tx, conn => sqlx::query("delete from idempotency_keys where created_at < $1").bind(before.0).execute(conn).await?.rows_affected()),
+    )
 }

@@ -3,9 +3,12 @@
 //! Migrations are in `migrate`, one file per noun holds the rest.
 
 mod connect;
+pub mod dataset;
 pub mod event;
 pub mod identity;
+pub mod job;
 pub mod migrate;
+pub mod run;
 
 use sqlx::{Postgres, Sqlite, Transaction};
 
@@ -35,26 +38,7 @@ macro_rules! on {
         }
     };
 }
-/// As [`on`], with the name of the engine's sqlx type bound for `QueryBuilder`.
-macro_rules! on_typed {
-    ($tx:expr, $conn:ident, $engine:ident => $body:expr) => {
-        match $tx {
-            $crate::store::Tx::Postgres(tx) => {
-                type $engine = sqlx::Postgres;
-                let $conn = &mut **tx;
-                $body
-            }
-            $crate::store::Tx::Sqlite(tx) => {
-                type $engine = sqlx::Sqlite;
-                let $conn = &mut **tx;
-                $body
-            }
-        }
-    };
-}
 pub(crate) use on;
-#[expect(unused_imports, reason = "the first dynamic query uses it")]
-pub(crate) use on_typed;
 
 impl Tx {
     /// Commits. An error may also mean that the answer was lost: callers that retry must be idempotent.

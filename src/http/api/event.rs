@@ -73,28 +73,29 @@ pub(super) async fn stream(
         None => app.events().last_seq(&caller).await?,
     };
     let watch = app.events().watch();
-    let events = stream::unfold((app, caller, start, watch, Vec::<Event>::new()), |(app, caller, mut seq, mut watch, mut ready)| async move {
-        while ready.is_empty() {
-            watch.mark_unchanged();
-            match app.events().list_after(&caller, seq, 500).await {
-                Ok(mut events) => {
-                    events.reverse();
-                    ready = events;
+    let events =
+        stream::unfold((app, caller, start, watch, Vec::<Event>::new()), |(app, caller, mut seq, mut watch, mut ready)| async move {
+            while ready.is_empty() {
+                watch.mark_unchanged();
+                match app.events().list_after(&caller, seq, 500).await {
+                    Ok(mut events) => {
+                        events.reverse();
+                        ready = events;
+                    }
+                    Err(e) => {
+                        tracing::warn!(error = %e, "an event stream ends because events can't be read");
+                        return None;
+                    }
                 }
-                Err(e) => {
-                    tracing::warn!(error = %e, "an event stream ends because events can't be read");
-                    return None;
+                if ready.is_empty() {
+                    Events::changed(&mut watch).await;
                 }
             }
-            if ready.is_empty() {
-                Events::changed(&mut watch).await;
-            }
-        }
-        let event = ready.pop()?;
-        seq = event.seq;
-        let data = serde_json::to_string(&event).unwrap_or_default();
-        let sse = SseEvent::default().id(event.seq.to_string()).event(event.kind).data(data);
-        Some((Ok::<_, Infallible>(sse), (app, caller, seq, watch, ready)))
-    });
+            let event = ready.pop()?;
+            seq = event.seq;
+            let data = serde_json::to_string(&event).unwrap_or_default();
+            let sse = SseEvent::default().id(event.seq.to_string()).event(event.kind).data(data);
+            Some((Ok::<_, Infallible>(sse), (app, caller, seq, watch, ready)))
+        });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

@@ -1,7 +1,9 @@
 //! The native API under `/api/v1`.
 
 mod event;
+mod job;
 mod key;
+mod run;
 
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -14,6 +16,7 @@ use crate::domain::page::PageRequest;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let admin = Permission::AtLeast(Role::Admin);
+    let developer = Permission::AtLeast(Role::Developer);
     let viewer = Permission::AtLeast(Role::Viewer);
     routes
         .add(admin, routes!(key::create))
@@ -21,6 +24,18 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(admin, routes!(key::revoke))
         .add(viewer, routes!(event::list))
         .add(viewer, routes!(event::stream))
+        .add(viewer, routes!(run::list_experiments))
+        .add(developer, routes!(run::create))
+        .add(viewer, routes!(run::list))
+        .add(viewer, routes!(run::get))
+        .add(developer, routes!(run::log))
+        .add(viewer, routes!(run::history))
+        .add(developer, routes!(run::end))
+        .add(developer, routes!(job::submit))
+        .add(viewer, routes!(job::list))
+        .add(viewer, routes!(job::get))
+        .add(viewer, routes!(job::attempts))
+        .add(developer, routes!(job::cancel))
 }
 
 /// Which page of a list.
@@ -35,6 +50,10 @@ pub(super) struct PageQuery {
 
 impl PageQuery {
     fn parse(&self) -> Result<PageRequest, Problem> {
-        Ok(PageRequest::parse(self.page_size, self.page_token.as_deref()).map_err(crate::error::Error::from)?)
+        page_of(self.page_size, self.page_token.as_deref())
     }
+}
+
+fn page_of(size: Option<u32>, token: Option<&str>) -> Result<PageRequest, Problem> {
+    Ok(PageRequest::parse(size, token).map_err(crate::error::Error::from)?)
 }

@@ -1,6 +1,6 @@
 //! ONNX: the messages of its file format and the writer of fitted models.
 
-
+pub mod export;
 mod graph;
 pub mod proto;
 

@@ -23,7 +23,7 @@ struct Fixture {
     /// Where nothing but objects and the store's own books may remain.
     everything: PathBuf,
     scratch: Folder,
-    _server: Option<S3Server>,
+    server: Option<S3Server>,
     _root: Option<Folder>,
 }
 
@@ -32,7 +32,7 @@ impl Fixture {
         let root = Folder::new("local");
         let store = BlobStore::open(root.path().to_str().unwrap(), &BlobOptions::default()).unwrap();
         let (objects, everything) = (root.path().to_owned(), root.path().to_owned());
-        Self { store, objects, everything, scratch: Folder::new("scratch"), _server: None, _root: Some(root) }
+        Self { store, objects, everything, scratch: Folder::new("scratch"), server: None, _root: Some(root) }
     }
 
     fn s3() -> Self {
@@ -40,7 +40,11 @@ impl Fixture {
         let store = BlobStore::open(&server.root_url("some/prefix"), &server.options()).unwrap();
         let objects = server.bucket_folder().join("some/prefix");
         let everything = server.folder().to_owned();
-        Self { store, objects, everything, scratch: Folder::new("scratch"), _server: Some(server), _root: None }
+        Self { store, objects, everything, scratch: Folder::new("scratch"), server: Some(server), _root: None }
+    }
+
+    fn is_s3(&self) -> bool {
+        self.server.is_some()
     }
 
     /// Returns the file behind an object.

@@ -29,17 +29,7 @@ async fn a_folder_is_made_private_and_may_be_written_as_path_or_url() {
 
 #[test]
 fn a_root_that_makes_no_sense_is_refused() {
-    let roots = [
-        "",
-        "ftp://host/x",
-        "http://host/x",
-        "memory:///",
-        "s3://",
-        "gs:///x",
-        "file://host/x",
-        "s3://a:b@bucket/x",
-        "s3://b?x=1",
-    ];
+    let roots = ["", "ftp://host/x", "http://host/x", "memory:///", "s3://", "gs:///x", "file://host/x", "s3://a:b@bucket/x", "s3://b?x=1"];
     for root in roots {
         assert_eq!(BlobStore::open(root, &no_vars()).map(drop).unwrap_err().code(), "invalid_root", "{root:?}");
     }

@@ -117,10 +117,8 @@ impl Element for String {
 
 /// Takes `{"b64": "…"}`. Padding may be left out. Texts are UTF-8 here, so other bytes are refused.
 fn base64_text(reader: &mut Reader<'_>) -> Result<String, CodecError> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
+    const LENIENT: GeneralPurpose =
+        GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
     let mut text = None;
     reader.object(|reader, key| match (&*key, &text) {
         ("b64", Some(_)) => Err(reader.duplicate(&key)),
@@ -131,9 +129,7 @@ fn base64_text(reader: &mut Reader<'_>) -> Result<String, CodecError> {
         _ => Err(CodecError::new(code::WRONG_TYPE, format!("expected {{\"b64\": …}}, found the key '{key}'"))),
     })?;
     let text = text.ok_or_else(|| CodecError::new(code::WRONG_TYPE, "expected {\"b64\": …}, found an empty object"))?;
-    let bytes = LENIENT
-        .decode(&*text)
-        .map_err(|error| CodecError::new(code::WRONG_TYPE, format!("b64 does not decode: {error}")))?;
+    let bytes = LENIENT.decode(&*text).map_err(|error| CodecError::new(code::WRONG_TYPE, format!("b64 does not decode: {error}")))?;
     String::from_utf8(bytes).map_err(|_| CodecError::new(code::WRONG_TYPE, "b64 does not hold UTF-8 text"))
 }
 

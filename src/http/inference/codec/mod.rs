@@ -11,8 +11,8 @@ use std::fmt;
 mod element;
 mod fit;
 pub mod json;
-mod nested;
 mod names;
+mod nested;
 pub mod oip;
 pub mod tfs;
 

@@ -85,9 +85,7 @@ impl Axes {
 
     fn leave(&mut self, level: usize, length: usize) -> Result<(), CodecError> {
         match self.lengths.get_mut(level) {
-            Some(Some(before)) if *before != length => {
-                Err(ragged(format!("a list of {length} where the first has {before}")))
-            }
+            Some(Some(before)) if *before != length => Err(ragged(format!("a list of {length} where the first has {before}"))),
             Some(known) => {
                 *known = Some(length);
                 Ok(())
@@ -96,18 +94,24 @@ impl Axes {
         }
     }
 
-    fn value(&mut self, level: usize) -> Result<(), CodecError> {
-        if self.lengths.len() != level {
-            return Err(ragged("a value where a list stood before"));
-        }
+    fn value(&mut self, level: usize) -> bool {
         self.leaf = Some(level);
-        Ok(())
+        self.lengths.len() == level
     }
 }
 
 #[cold]
 fn ragged(what: impl Into<String>) -> CodecError {
     CodecError::new(code::WRONG_SHAPE, what)
+}
+
+#[cold]
+fn no_list(reader: &mut Reader<'_>) -> CodecError {
+    let what = if reader.peek() == b'{' { "an object" } else { "a value" };
+    match reader.skip() {
+        Ok(()) => ragged(format!("{what} where a list stood before")),
+        Err(broken) => broken,
+    }
 }
 
 fn read_nested<T: Element>(
@@ -118,7 +122,9 @@ fn read_nested<T: Element>(
     rules: Rules,
 ) -> Result<(), CodecError> {
     if reader.peek() != b'[' {
-        axes.value(level)?;
+        if !axes.value(level) {
+            return Err(no_list(reader));
+        }
         out.push(T::read(reader, rules)?);
         return Ok(());
     }

@@ -86,10 +86,7 @@ impl<'a> Reader<'a> {
 
     /// Walks an object: `each` gets the key and must take one value. It is also the one to notice duplicate keys.
     #[inline]
-    pub fn object(
-        &mut self,
-        mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), CodecError>,
-    ) -> Result<(), CodecError> {
+    pub fn object(&mut self, mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), CodecError>) -> Result<(), CodecError> {
         self.open(b'{', "an object")?;
         if self.peek() == b'}' {
             return self.close();
@@ -160,9 +157,7 @@ impl<'a> Reader<'a> {
     pub fn number(&mut self) -> Result<Number<'a>, CodecError> {
         match self.peek() {
             b'0'..=b'9' => self.decimal().map(Number::Decimal),
-            b'-' if self.byte_at(self.at + 1) == b'I' => {
-                self.word("-Infinity").map(|()| Number::Infinity { negative: true })
-            }
+            b'-' if self.byte_at(self.at + 1) == b'I' => self.word("-Infinity").map(|()| Number::Infinity { negative: true }),
             b'-' => self.decimal().map(Number::Decimal),
             b'N' => self.word("NaN").map(|()| Number::Nan),
             b'I' => self.word("Infinity").map(|()| Number::Infinity { negative: false }),
@@ -295,9 +290,7 @@ impl<'a> Reader<'a> {
     fn hex(&mut self, start: usize) -> Result<u32, CodecError> {
         let digits = self.text.get(self.at..self.at + 4).filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
         self.at += 4;
-        digits
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .ok_or_else(|| broken("\\u wants four hexadecimal digits", start))
+        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or_else(|| broken("\\u wants four hexadecimal digits", start))
     }
 
     fn decimal(&mut self) -> Result<Decimal<'a>, CodecError> {

@@ -9,9 +9,7 @@ mod read;
 mod write;
 
 pub use read::{InferRequest, read_infer};
-pub use write::{
-    data_type_name, write_infer, write_live, write_model_metadata, write_model_ready, write_ready, write_server_metadata,
-};
+pub use write::{data_type_name, write_infer, write_live, write_model_metadata, write_model_ready, write_ready, write_server_metadata};
 
 #[cfg(test)]
 mod tests;

@@ -24,8 +24,8 @@ pub(super) fn single_input<'s>(signature: &'s Signature, object: Reader<'_>, dep
     if spec.columns.is_empty() || width.is_some_and(|width| width != spec.columns.len()) {
         return None;
     }
-    let whole = object.first_key().is_some_and(|key| key == spec.name)
-        && (!spec.columns.contains(&spec.name) || value_is_list(object, depth));
+    let whole =
+        object.first_key().is_some_and(|key| key == spec.name) && (!spec.columns.contains(&spec.name) || value_is_list(object, depth));
     (!whole).then_some(spec)
 }
 
@@ -76,11 +76,7 @@ fn read_rows<T: Element>(reader: &mut Reader<'_>, spec: &TensorSpec, out: &mut V
     Ok(rows)
 }
 
-fn read_columns<T: Element>(
-    reader: &mut Reader<'_>,
-    spec: &TensorSpec,
-    out: &mut Vec<T>,
-) -> Result<usize, CodecError> {
+fn read_columns<T: Element>(reader: &mut Reader<'_>, spec: &TensorSpec, out: &mut Vec<T>) -> Result<usize, CodecError> {
     let width = spec.columns.len();
     let mut names = Names::new(spec.columns.iter().map(String::as_str));
     names.next_object();

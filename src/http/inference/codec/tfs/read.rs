@@ -141,8 +141,7 @@ fn inputs(reader: &mut Reader<'_>, signature: &Signature) -> Result<Vec<Tensor>,
         }
         let spec = &signature.inputs[index];
         let mut builder = Builder::new(spec.data_type);
-        read_tensor(reader, &mut builder, by_name(spec))
-            .map_err(|error| error.within(format_args!("input '{key}'")))?;
+        read_tensor(reader, &mut builder, by_name(spec)).map_err(|error| error.within(format_args!("input '{key}'")))?;
         tensors[index] = Some(finish(spec, builder)?);
         Ok(())
     })?;

@@ -1,0 +1,278 @@
+//! Jobs: submitting, cancelling, claiming, and every report of an attempt. Decisions are `domain::job::transition`'s; what is
+//! written here is bound to the row that a decision was made from, and to the attempt's epoch.
+
+use super::App;
+use crate::domain::event::NewEvent;
+use crate::domain::identity::Caller;
+use crate::domain::job::{AttemptView, Control, Event, Job, JobState, Progress, Reason, Refusal, Timers, transition};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::run::{MetricPoint, RunStatus};
+use crate::domain::training::TrainSpec;
+use crate::error::{Error, Kind, Result};
+use crate::store::{self, Tx, job::Loaded};
+
+/// Decisions that lose a race are made again this often.
+const RACES: usize = 20;
+
+/// Use cases of jobs.
+pub struct Jobs<'a>(pub(super) &'a App);
+
+/// An attempt that a worker holds.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The job.
+    pub job_id: String,
+    /// Its run.
+    pub run_id: String,
+    /// Acts in the job's workspace.
+    pub caller: Caller,
+    /// What to do.
+    pub spec: TrainSpec,
+    /// Fences data.
+    pub attempt_no: i64,
+    /// Fences the supervisor.
+    pub epoch: i64,
+    /// Step and digest of the checkpoint to resume from.
+    pub resume: Option<(i64, String)>,
+}
+
+impl Jobs<'_> {
+    /// Makes run and job in one transaction.
+    pub async fn submit(&self, caller: &Caller, mut spec: TrainSpec) -> Result<Job> {
+        spec.check()?;
+        let app = self.0;
+        let (job_id, run_id, now) = (app.ids().next(), app.ids().next(), app.now());
+        let mut tx = app.db().begin().await?;
+        let version = store::dataset::find_ready(&mut tx, &caller.workspace, &spec.dataset, spec.dataset_version).await?;
+        let Some(version) = version else {
+            let which = spec.dataset_version.map_or("ready version".to_owned(), |v| format!("ready version {v}"));
+            return Err(Error::not_found("dataset_version_not_found", format!("data set {:?} has no {which}", spec.dataset)));
+        };
+        spec.dataset_version = version.version;
+        let experiment = store::run::ensure_experiment(&mut tx, &caller.workspace, &spec.experiment, &app.ids().next(), now).await?;
+        let name = spec.run_name.clone().unwrap_or_else(|| format!("train-{}", &run_id[run_id.len() - 8..]));
+        let run = store::run::NewRun {
+            id: &run_id,
+            experiment_id: &experiment.experiment_id,
+            name: &name,
+            status: RunStatus::Scheduled,
+            user: &caller.principal,
+            job_id: Some(&job_id),
+        };
+        store::run::insert(&mut tx, &caller.workspace, &run, now).await?;
+        let new = store::job::NewJob { id: &job_id, run_id: &run_id, spec: &spec, created_by: &caller.principal };
+        store::job::insert(&mut tx, &caller.workspace, &new, now).await?;
+        append(&mut tx, caller, "job.created", &job_id, serde_json::json!({ "run_id": run_id }), now).await?;
+        tx.commit().await?;
+        app.nudge();
+        self.get(caller, &job_id).await
+    }
+
+    /// Returns a job.
+    pub async fn get(&self, caller: &Caller, id: &str) -> Result<Job> {
+        let mut tx = self.0.db().read().await?;
+        store::job::find(&mut tx, &caller.workspace, id).await?.ok_or_else(no_job)
+    }
+
+    /// Lists jobs, newest first.
+    pub async fn list(&self, caller: &Caller, state: Option<JobState>, page: &PageRequest) -> Result<Page<Job>> {
+        let mut tx = self.0.db().read().await?;
+        let rows = store::job::list(&mut tx, &caller.workspace, state, page.after.as_deref(), page.limit()).await?;
+        Ok(Page::cut(rows, page, |job| job.job_id.clone()))
+    }
+
+    /// Lists the attempts of a job.
+    pub async fn attempts(&self, caller: &Caller, id: &str) -> Result<Vec<AttemptView>> {
+        let mut tx = self.0.db().read().await?;
+        store::job::find(&mut tx, &caller.workspace, id).await?.ok_or_else(no_job)?;
+        Ok(store::job::list_attempts(&mut tx, &caller.workspace, id).await?)
+    }
+
+    /// Asks a job to stop. The answer means that it will not succeed any more.
+    pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<Job> {
+        self.get(caller, id).await?;
+        match self.apply(caller, id, &Event::Cancel, "cancelled by a user").await? {
+            Err(Refusal::Final) => Err(Error::conflict("job_ended", "the job has ended already")),
+            Err(_) => Err(Error::internal("a cancel was refused")),
+            Ok(_) => self.get(caller, id).await,
+        }
+    }
+
+    /// Takes the most urgent waiting job for a worker.
+    pub async fn claim(&self, worker: &str) -> Result<Option<Claim>> {
+        let app = self.0;
+        let mut tx = app.db().read().await?;
+        let candidates = store::job::list_runnable(&mut tx, app.now(), 16).await?;
+        drop(tx);
+        for id in candidates {
+            if let Some(claim) = self.claim_one(worker, &id).await? {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn claim_one(&self, worker: &str, id: &str) -> Result<Option<Claim>> {
+        let app = self.0;
+        let now = app.now();
+        let mut tx = app.db().begin().await?;
+        let Some(job) = store::job::load(&mut tx, id).await? else { return Ok(None) };
+        let epoch = store::job::next_epoch(&mut tx).await?;
+        let event = Event::Claim { worker: worker.to_owned(), epoch };
+        let Ok(next) = transition(&job.control, &event, &self.timers(), now) else { return Ok(None) };
+        if !store::job::save(&mut tx, id, &job, &next, "", now).await? {
+            return Ok(None);
+        }
+        let caller = Caller::system(&job.workspace);
+        let resume = store::job::latest_checkpoint(&mut tx, id).await?.map(|(step, digest, _)| (step, digest));
+        let seq = store::run::find_seq(&mut tx, &job.workspace, &job.run_id).await?.ok_or_else(no_job)?;
+        let step = resume.as_ref().map_or(-1, |(step, _)| *step);
+        if next.attempt_no > 1 {
+            store::run::supersede(&mut tx, seq, next.attempt_no, step).await?;
+        }
+        if resume.is_some() {
+            store::job::set_resume_step(&mut tx, id, next.attempt_no, step).await?;
+        }
+        store::run::set_status(&mut tx, &job.workspace, &job.run_id, RunStatus::Running, None).await?;
+        let payload =
+            serde_json::json!({ "attempt_no": next.attempt_no, "worker_id": worker, "resume_step": resume.as_ref().map(|r| r.0) });
+        append(&mut tx, &caller, "job.started", id, payload, now).await?;
+        tx.commit().await?;
+        app.nudge();
+        let (run_id, spec) = (job.run_id, job.spec);
+        Ok(Some(Claim { job_id: id.to_owned(), run_id, caller, spec, attempt_no: next.attempt_no, epoch, resume }))
+    }
+
+    /// Reports that an attempt is alive; tells whether it is asked to stop. `Ok(None)`: the attempt is fenced and must end.
+    pub async fn beat(&self, claim: &Claim) -> Result<Option<bool>> {
+        let event = Event::Beat { epoch: claim.epoch };
+        Ok(self.apply(&claim.caller, &claim.job_id, &event, "").await?.ok().map(|control| control.cancel_requested))
+    }
+
+    /// Logs points of an attempt, and how far it is; false when the attempt is fenced, and then nothing is written.
+    pub async fn record(&self, claim: &Claim, points: &[MetricPoint], progress: Option<&Progress>) -> Result<bool> {
+        let app = self.0;
+        let mut tx = app.db().begin().await?;
+        if !fence(&mut tx, claim).await? {
+            return Ok(false);
+        }
+        let seq = store::run::find_seq(&mut tx, &claim.caller.workspace, &claim.run_id).await?.ok_or_else(no_job)?;
+        store::run::append_metrics(&mut tx, seq, claim.attempt_no, points).await?;
+        if let Some(progress) = progress {
+            store::job::set_progress(&mut tx, &claim.job_id, progress).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends an attempt without success.
+    pub async fn fail(&self, claim: &Claim, reason: Reason, message: &str) -> Result<()> {
+        let mut byte = [0; 1];
+        self.0.ids().secret(&mut byte);
+        let jitter_percent = 80 + i64::from(byte[0]) * 40 / 255;
+        let event = Event::Fail { epoch: claim.epoch, reason, jitter_percent };
+        // a fenced attempt has nothing to report any more
+        let _ = self.apply(&claim.caller, &claim.job_id, &event, message).await?;
+        Ok(())
+    }
+
+    /// Takes jobs away from workers that fell silent; returns how many.
+    pub async fn reap(&self) -> Result<usize> {
+        let app = self.0;
+        let before = app.now().plus_ms(-self.timers().slack_ms);
+        let mut tx = app.db().read().await?;
+        let expired = store::job::list_expired(&mut tx, before, 100).await?;
+        drop(tx);
+        let mut reaped = 0;
+        for id in expired {
+            let caller = Caller::system("");
+            let outcome = self.apply(&caller, &id, &Event::Reap, "the worker fell silent").await?;
+            reaped += usize::from(outcome.is_ok());
+        }
+        Ok(reaped)
+    }
+
+    /// Decides, writes and tells; makes the decision again when another writer was faster.
+    async fn apply(&self, caller: &Caller, id: &str, event: &Event, message: &str) -> Result<Result<Control, Refusal>> {
+        let app = self.0;
+        for _ in 0..RACES {
+            let now = app.now();
+            let mut tx = app.db().begin().await?;
+            let job = store::job::load(&mut tx, id).await?.ok_or_else(no_job)?;
+            let next = match transition(&job.control, event, &self.timers(), now) {
+                Ok(next) => next,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if !store::job::save(&mut tx, id, &job, &next, message, now).await? {
+                continue;
+            }
+            let actor = Caller { workspace: job.workspace.clone(), ..caller.clone() };
+            follow_up(&mut tx, &actor, id, &job, &next, now).await?;
+            tx.commit().await?;
+            app.nudge();
+            return Ok(Ok(next));
+        }
+        Err(Error::new(Kind::ResourceExhausted, "job_contended", "the job changes too fast; try again"))
+    }
+
+    fn timers(&self) -> Timers {
+        let config = self.0.config();
+        let ms = |value: u64| i64::try_from(value).unwrap_or(i64::MAX / 4);
+        Timers {
+            lease_ms: ms(config.job_lease_ms),
+            slack_ms: ms(config.job_lease_slack_ms),
+            backoff_ms: ms(config.job_backoff_ms),
+            backoff_max_ms: ms(config.job_backoff_max_ms),
+            max_lost: i64::from(config.job_max_lost),
+        }
+    }
+}
+
+/// Tells whether the attempt may still write. Taken inside the writing transaction: on SQLite it is the only one, on Postgres
+/// a later change of the job waits for the row lock that [`store::job::hold`] takes.
+async fn fence(tx: &mut Tx, claim: &Claim) -> Result<bool> {
+    Ok(store::job::hold(tx, &claim.job_id, claim.attempt_no, claim.epoch).await?)
+}
+
+/// Carries a change of the job over to its run and into the outbox.
+async fn follow_up(tx: &mut Tx, caller: &Caller, id: &str, from: &Loaded, to: &Control, now: crate::domain::time::Timestamp) -> Result<()> {
+    if from.control.state == to.state {
+        return Ok(());
+    }
+    let (status, kind, ended) = match to.state {
+        JobState::Pending => (RunStatus::Scheduled, "job.retrying", None),
+        JobState::Running => (RunStatus::Running, "job.started", None),
+        JobState::Succeeded => (RunStatus::Finished, "job.succeeded", Some(now)),
+        JobState::Failed => (RunStatus::Failed, "job.failed", Some(now)),
+        JobState::Timeout => (RunStatus::Failed, "job.timed_out", Some(now)),
+        JobState::Canceled => (RunStatus::Killed, "job.canceled", Some(now)),
+    };
+    store::run::set_status(tx, &from.workspace, &from.run_id, status, ended).await?;
+    let change = store::event::Transition {
+        entity: "job",
+        id,
+        from: from.control.state.as_str(),
+        to: to.state.as_str(),
+        reason: to.reason.map_or("", Reason::as_str),
+        fence: to.attempt.as_ref().map(|attempt| attempt.epoch),
+    };
+    store::event::log_transition(tx, caller, change, now).await?;
+    append(tx, caller, kind, id, serde_json::json!({ "attempt_no": to.attempt_no, "reason": to.reason, "run_id": from.run_id }), now).await
+}
+
+async fn append(
+    tx: &mut Tx,
+    caller: &Caller,
+    kind: &'static str,
+    id: &str,
+    payload: serde_json::Value,
+    now: crate::domain::time::Timestamp,
+) -> Result<()> {
+    let event = NewEvent { kind, entity: "job", entity_id: id.to_owned(), payload };
+    store::event::append(tx, caller, &event, now).await?;
+    Ok(())
+}
+
+fn no_job() -> Error {
+    Error::not_found("job_not_found", "there is no such job")
+}

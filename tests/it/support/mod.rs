@@ -1,0 +1,4 @@
+//! What every test is given.
+
+pub mod db;
+pub mod s3;
