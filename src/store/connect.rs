@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
-use super::{Error, Result, Tx};
+use super::{Error, Result, Tx, done};
 
 /// How to open a database.
 #[derive(Clone, Debug)]
@@ -99,8 +99,8 @@ impl Db {
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<()> {
         match self {
-            Self::Postgres(pool) => drop(sqlx::query("select 1").execute(pool).await?),
-            Self::Sqlite { reader, .. } => drop(sqlx::query("select 1").execute(reader).await?),
+            Self::Postgres(pool) => done(sqlx::query("select 1").execute(pool).await?),
+            Self::Sqlite { reader, .. } => done(sqlx::query("select 1").execute(reader).await?),
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! Data sets, their versions and the objects they name.
 
-use super::{Error, Result, Tx, on};
+use super::{Error, Result, Tx, done, on};
 use crate::domain::dataset::{Dataset, DatasetVersion, VersionState};
 use crate::domain::time::Timestamp;
 
 /// Finds a data set, or makes it under `id`; returns its id.
 pub async fn ensure(tx: &mut Tx, workspace: &str, name: &str, id: &str, by: &str, at: Timestamp) -> Result<String> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into datasets (id, workspace, name, description, last_version, created_by, created_at, updated_at, row_version)
          values ($1, $2, $3, '', 0, $4, $5, $5, 1) on conflict (workspace, name) do nothing")
         .bind(id).bind(workspace).bind(name).bind(by).bind(at.0).execute(conn).await?));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Result, Tx, json, on};
+use super::{Result, Tx, done, json, on};
 use crate::domain::event::{Event, NewEvent};
 use crate::domain::identity::Caller;
 use crate::domain::time::Timestamp;
@@ -14,7 +14,7 @@ pub async fn append(tx: &mut Tx, caller: &Caller, event: &NewEvent, at: Timestam
          on conflict (workspace) do update set last_seq = event_counters.last_seq + 1
          returning last_seq")
         .bind(&caller.workspace).fetch_one(conn).await?);
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into events (workspace, seq, kind, entity, entity_id, actor, payload, at) values ($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(&caller.workspace).bind(seq).bind(event.kind).bind(event.entity).bind(&event.entity_id)
         .bind(&caller.principal).bind(event.payload.to_string()).bind(at.0).execute(conn).await?));
@@ -61,7 +61,7 @@ pub struct Transition<'a> {
 
 /// Appends to the log of state changes.
 pub async fn log_transition(tx: &mut Tx, caller: &Caller, change: Transition<'_>, at: Timestamp) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into state_transitions (workspace, entity, entity_id, from_state, to_state, actor, reason, fence, at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(&caller.workspace).bind(change.entity).bind(change.id).bind(change.from).bind(change.to)

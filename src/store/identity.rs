@@ -1,12 +1,12 @@
 //! Workspaces, API keys and remembered answers of idempotent requests.
 
-use super::{Error, Result, Tx, on};
+use super::{Error, Result, Tx, done, on};
 use crate::domain::identity::{ApiKey, Role};
 use crate::domain::time::Timestamp;
 
 /// Makes a workspace unless it exists.
 pub async fn ensure_workspace(tx: &mut Tx, id: &str, at: Timestamp) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into workspaces (id, name, state, created_at) values ($1, $1, 'active', $2) on conflict (id) do nothing")
         .bind(id).bind(at.0).execute(conn).await?));
     Ok(())
@@ -14,7 +14,7 @@ pub async fn ensure_workspace(tx: &mut Tx, id: &str, at: Timestamp) -> Result<()
 
 /// Stores a key; `secret_hash` is the SHA-256 of the whole secret in hex.
 pub async fn insert_key(tx: &mut Tx, workspace: &str, key: &ApiKey, secret_hash: &str) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into api_keys (id, workspace, name, secret_hash, role, created_by, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(&key.key_id).bind(workspace).bind(&key.name).bind(secret_hash).bind(key.role.as_str())
         .bind(&key.created_by).bind(key.created_at.0).bind(key.expires_at.map(|t| t.0)).execute(conn).await?));
@@ -117,7 +117,7 @@ pub async fn remember_answer(
     key: &str,
     (status, content_type, body): (u16, &str, &[u8]),
 ) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "update idempotency_keys set status = $4, content_type = $5, body = $6 where workspace = $1 and principal = $2 and key = $3")
         .bind(workspace).bind(principal).bind(key).bind(i64::from(status)).bind(content_type).bind(body).execute(conn).await?));
     Ok(())
@@ -125,7 +125,7 @@ pub async fn remember_answer(
 
 /// Forgets a reservation whose request failed in a way that may be tried again.
 pub async fn release_idempotency(tx: &mut Tx, workspace: &str, principal: &str, key: &str) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query("delete from idempotency_keys where workspace = $1 and principal = $2 and key = $3 and status is null")
+    on!(tx, conn => done(sqlx::query("delete from idempotency_keys where workspace = $1 and principal = $2 and key = $3 and status is null")
         .bind(workspace).bind(principal).bind(key).execute(conn).await?));
     Ok(())
 }

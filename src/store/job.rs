@@ -1,7 +1,7 @@
 //! Jobs, attempts and checkpoints. Every change of a job is written by [`save`], a compare-and-set on the row that the decision
 //! was made from.
 
-use super::{Error, Result, Tx, json, on, to_json};
+use super::{Error, Result, Tx, done, json, on, to_json};
 use crate::domain::job::{Attempt, AttemptState, AttemptView, Control, Job, JobState, Reason};
 use crate::domain::time::Timestamp;
 use crate::domain::training::TrainSpec;
@@ -22,7 +22,7 @@ pub struct NewJob<'a> {
 /// Inserts a waiting job.
 pub async fn insert(tx: &mut Tx, workspace: &str, job: &NewJob<'_>, at: Timestamp) -> Result<()> {
     let duration = job.spec.max_duration_seconds.and_then(|s| i64::try_from(s.saturating_mul(1000)).ok());
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into jobs (id, workspace, kind, queue, priority, state, state_message, spec_json, run_id, attempt_no, failures, lost,
             max_failures, max_duration_ms, cancel_requested, retry_at, nudged_at, created_by, created_at, updated_at, row_version)
          values ($1, $2, 'TRAIN', 'train', 0, 'PENDING', '', $3, $4, 0, 0, 0, $5, $6, false, $7, $7, $8, $7, $7, 1)")
@@ -195,14 +195,14 @@ pub async fn save(tx: &mut Tx, id: &str, from: &Loaded, to: &Control, message: &
     }
     let Some(attempt) = &to.attempt else { return Ok(true) };
     if to.attempt_no > from.control.attempt_no {
-        on!(tx, conn => drop(sqlx::query(
+        on!(tx, conn => done(sqlx::query(
             "insert into job_attempts (workspace, job_id, attempt_no, epoch, worker_id, state, lease_expires_at, message, leased_at)
              values ($1, $2, $3, $4, $5, $6, $7, '', $8)")
             .bind(&from.workspace).bind(id).bind(to.attempt_no).bind(attempt.epoch).bind(&attempt.worker).bind(attempt.state.as_str())
             .bind(attempt.lease_expires_at.0).bind(at.0).execute(conn).await?));
     } else {
         let ended = !attempt.state.is_active();
-        on!(tx, conn => drop(sqlx::query(
+        on!(tx, conn => done(sqlx::query(
             "update job_attempts set state = $3, lease_expires_at = $4, message = case when $5 then $6 else message end,
                 ended_at = case when $5 then $7 else ended_at end
              where job_id = $1 and attempt_no = $2")
@@ -236,7 +236,7 @@ pub async fn list_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<
 
 /// Records how far a job is, if the epoch is current.
 pub async fn set_progress(tx: &mut Tx, id: &str, progress: &crate::domain::job::Progress) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query("update jobs set progress_json = $2 where id = $1").bind(id).bind(to_json(progress)).execute(conn).await?));
+    on!(tx, conn => done(sqlx::query("update jobs set progress_json = $2 where id = $1").bind(id).bind(to_json(progress)).execute(conn).await?));
     Ok(())
 }
 
@@ -255,7 +255,7 @@ pub async fn insert_checkpoint(
     (digest, size): (&str, i64),
     at: Timestamp,
 ) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into checkpoints (workspace, job_id, step, attempt_no, digest, size_bytes, created_at) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (job_id, step) do nothing")
         .bind(workspace).bind(job_id).bind(step).bind(attempt_no).bind(digest).bind(size).bind(at.0).execute(conn).await?));
@@ -264,7 +264,7 @@ pub async fn insert_checkpoint(
 
 /// Notes from which step an attempt resumed.
 pub async fn set_resume_step(tx: &mut Tx, job_id: &str, attempt_no: i64, step: i64) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query("update job_attempts set resume_step = $3 where job_id = $1 and attempt_no = $2")
+    on!(tx, conn => done(sqlx::query("update job_attempts set resume_step = $3 where job_id = $1 and attempt_no = $2")
         .bind(job_id).bind(attempt_no).bind(step).execute(conn).await?));
     Ok(())
 }

@@ -105,6 +105,9 @@ impl Error {
     }
 }
 
+/// Lets go of a statement's result, whose type differs between the engines.
+pub(crate) fn done<T>(_: T) {}
+
 /// Reads a JSON column.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(table: &'static str, column: &'static str, row: &str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::decode(table, column, row, e))

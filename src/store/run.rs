@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Result, Tx, on};
+use super::{Error, Result, Tx, done, on};
 use crate::domain::run::{Experiment, MetricPoint, Number, Run, RunStatus};
 use crate::domain::time::Timestamp;
 
@@ -25,7 +25,7 @@ pub struct NewRun<'a> {
 
 /// Finds the active experiment of a name, or makes it under `id`.
 pub async fn ensure_experiment(tx: &mut Tx, workspace: &str, name: &str, id: &str, at: Timestamp) -> Result<Experiment> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into experiments (id, workspace, name, artifact_location, lifecycle_stage, created_at, updated_at)
          values ($1, $2, $3, '', 'active', $4, $4) on conflict (workspace, name) where lifecycle_stage = 'active' do nothing")
         .bind(id).bind(workspace).bind(name).bind(at.0).execute(conn).await?));
@@ -45,7 +45,7 @@ pub async fn list_experiments(tx: &mut Tx, workspace: &str, after: &str, limit: 
 
 /// Inserts a run.
 pub async fn insert(tx: &mut Tx, workspace: &str, run: &NewRun<'_>, at: Timestamp) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "insert into runs (id, workspace, experiment_id, name, status, user_id, job_id, attempt_no, start_time, lifecycle_stage, row_version)
          values ($1, $2, $3, $4, $5, $6, $7, 0, $8, 'active', 1)")
         .bind(run.id).bind(workspace).bind(run.experiment_id).bind(run.name).bind(run.status.as_str())
@@ -101,7 +101,7 @@ async fn fill(tx: &mut Tx, row: Row) -> Result<Run> {
 
 /// Moves a run to a status.
 pub async fn set_status(tx: &mut Tx, workspace: &str, id: &str, status: RunStatus, end_time: Option<Timestamp>) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query("update runs set status = $3, end_time = $4, row_version = row_version + 1 where workspace = $1 and id = $2")
+    on!(tx, conn => done(sqlx::query("update runs set status = $3, end_time = $4, row_version = row_version + 1 where workspace = $1 and id = $2")
         .bind(workspace).bind(id).bind(status.as_str()).bind(end_time.map(|t| t.0)).execute(conn).await?));
     Ok(())
 }
@@ -115,7 +115,7 @@ pub async fn find_seq(tx: &mut Tx, workspace: &str, id: &str) -> Result<Option<i
 /// Sets params; the last value of a key stays.
 pub async fn set_params(tx: &mut Tx, run_seq: i64, params: &BTreeMap<String, String>) -> Result<()> {
     for (key, value) in params {
-        on!(tx, conn => drop(sqlx::query(
+        on!(tx, conn => done(sqlx::query(
             "insert into params (run_seq, key, value) values ($1, $2, $3) on conflict (run_seq, key) do update set value = excluded.value")
             .bind(run_seq).bind(key).bind(value).execute(conn).await?));
     }
@@ -148,7 +148,7 @@ pub async fn append_metrics(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: 
                 latest = (point.step, point.timestamp, bits);
             }
         }
-        on!(tx, conn => drop(sqlx::query(
+        on!(tx, conn => done(sqlx::query(
             "update metric_keys set latest_step = $2, latest_timestamp = $3, latest_bits = $4, points = points + $5 where seq = $1")
             .bind(seq).bind(latest.0).bind(latest.1).bind(latest.2).bind(added.cast_signed()).execute(conn).await?));
     }
@@ -157,7 +157,7 @@ pub async fn append_metrics(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: 
 
 /// Hides the points of earlier attempts above `step`, and finds the latest of what stays visible.
 pub async fn supersede(tx: &mut Tx, run_seq: i64, attempt_no: i64, step: i64) -> Result<()> {
-    on!(tx, conn => drop(sqlx::query(
+    on!(tx, conn => done(sqlx::query(
         "update metric_points set superseded = true
          where key_seq in (select seq from metric_keys where run_seq = $1) and attempt_no < $2 and step > $3 and not superseded")
         .bind(run_seq).bind(attempt_no).bind(step).execute(conn).await?));
@@ -168,11 +168,11 @@ pub async fn supersede(tx: &mut Tx, run_seq: i64, attempt_no: i64, step: i64) ->
             "select step, timestamp, bits from metric_points where key_seq = $1 and not superseded")
             .bind(key).fetch_all(conn).await?);
         let Some(latest) = points.iter().copied().reduce(|a, b| if later(b, a) { b } else { a }) else {
-            on!(tx, conn => drop(sqlx::query("delete from metric_points where key_seq = $1").bind(key).execute(conn).await?));
-            on!(tx, conn => drop(sqlx::query("delete from metric_keys where seq = $1").bind(key).execute(conn).await?));
+            on!(tx, conn => done(sqlx::query("delete from metric_points where key_seq = $1").bind(key).execute(conn).await?));
+            on!(tx, conn => done(sqlx::query("delete from metric_keys where seq = $1").bind(key).execute(conn).await?));
             continue;
         };
-        on!(tx, conn => drop(sqlx::query(
+        on!(tx, conn => done(sqlx::query(
             "update metric_keys set latest_step = $2, latest_timestamp = $3, latest_bits = $4, points = $5 where seq = $1")
             .bind(key).bind(latest.0).bind(latest.1).bind(latest.2).bind(points.len().cast_signed() as i64).execute(conn).await?));
     }
