@@ -9,8 +9,8 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
-mod infer_wait {}
-mod ml_wait {}
+pub mod infer;
+pub mod ml;
 pub mod service;
 pub mod stats;
 pub mod store;

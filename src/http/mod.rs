@@ -4,6 +4,7 @@
 mod api;
 mod auth;
 mod extract;
+pub mod inference;
 mod ops;
 mod problem;
 mod routes;

@@ -64,12 +64,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_model_bytes: 1 << 30,
-            max_nodes: 100_000,
-            max_tensor_elements: 1 << 26,
-            max_live_bytes: 1 << 30,
-        }
+        Self { max_model_bytes: 1 << 30, max_nodes: 100_000, max_tensor_elements: 1 << 26, max_live_bytes: 1 << 30 }
     }
 }
 
@@ -211,10 +206,7 @@ impl Engines {
             }
         }
         match refusals.len() {
-            0 => Err(EngineError::new(
-                ErrorCode::UnsupportedOps,
-                format!("no engine called {} here", only.unwrap_or("anything")),
-            )),
+            0 => Err(EngineError::new(ErrorCode::UnsupportedOps, format!("no engine called {} here", only.unwrap_or("anything")))),
             1 => Err(refusals.remove(0).1),
             _ => {
                 let texts: Vec<String> = refusals.iter().map(|(name, error)| format!("{name}: {}", error.message)).collect();

@@ -46,11 +46,7 @@ pub struct Feature {
 impl Feature {
     /// Names a feature with the default treatment.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            impute: None,
-            standardise: true,
-        }
+        Self { name: name.into(), impute: None, standardise: true }
     }
 }
 
@@ -68,11 +64,7 @@ pub struct Target {
 impl Target {
     /// Names a target with the default treatment.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            classes: None,
-            standardise: false,
-        }
+        Self { name: name.into(), classes: None, standardise: false }
     }
 }
 
@@ -105,11 +97,7 @@ pub struct Dense {
 impl Dense {
     /// Describes a layer without a penalty.
     pub fn new(units: usize, activation: Activation) -> Self {
-        Self {
-            units,
-            activation,
-            l2: 0.0,
-        }
+        Self { units, activation, l2: 0.0 }
     }
 }
 
@@ -171,21 +159,12 @@ pub enum Optimiser {
 impl Optimiser {
     /// Returns gradient descent with Keras' defaults: rate 0.01, no momentum.
     pub fn sgd() -> Self {
-        Self::Sgd {
-            learning_rate: 0.01,
-            momentum: 0.0,
-            nesterov: false,
-        }
+        Self::Sgd { learning_rate: 0.01, momentum: 0.0, nesterov: false }
     }
 
     /// Returns Adam with Keras' defaults: rate 0.001, β₁ 0.9, β₂ 0.999, ε 1e-7.
     pub fn adam() -> Self {
-        Self::Adam {
-            learning_rate: 1e-3,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
+        Self::Adam { learning_rate: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
     }
 }
 
@@ -247,13 +226,7 @@ pub struct FitConfig {
 
 impl FitConfig {
     /// Describes a fit with Keras' defaults: Adam, batches of 32, shuffled.
-    pub fn new(
-        features: Vec<Feature>,
-        target: Target,
-        layers: Vec<Dense>,
-        loss: Loss,
-        epochs: usize,
-    ) -> Self {
+    pub fn new(features: Vec<Feature>, target: Target, layers: Vec<Dense>, loss: Loss, epochs: usize) -> Self {
         Self {
             features,
             target,
@@ -280,11 +253,7 @@ impl FitConfig {
         self.check_optimiser()?;
         require((1..=1 << 20).contains(&self.batch_size), "batch_size", "must be in 1..=1048576")?;
         require((1..=1_000_000).contains(&self.epochs), "epochs", "must be in 1..=1000000")?;
-        require(
-            (0.0..1.0).contains(&self.validation_split),
-            "validation_split",
-            "must be at least 0 and less than 1",
-        )?;
+        require((0.0..1.0).contains(&self.validation_split), "validation_split", "must be at least 0 and less than 1")?;
         for (label, weight) in &self.class_weights {
             let field = format!("class_weights.{label}");
             require(weight.is_finite() && *weight >= 0.0, field, "must be a number of at least 0")?;
@@ -302,9 +271,7 @@ impl FitConfig {
         let mut seen = std::collections::HashSet::new();
         for feature in &self.features {
             if feature.name == self.target.name {
-                return Err(FitError::TargetIsFeature {
-                    column: feature.name.clone(),
-                });
+                return Err(FitError::TargetIsFeature { column: feature.name.clone() });
             }
             let field = format!("features.{}", feature.name);
             require(seen.insert(&feature.name), &*field, "is named twice")?;
@@ -344,10 +311,7 @@ impl FitConfig {
         };
         require(fits, format!("layers[{last}].activation"), reason)?;
         if self.loss != Loss::CategoricalCrossentropy && output.units != 1 {
-            return Err(FitError::OutputUnits {
-                units: output.units,
-                expected: 1,
-            });
+            return Err(FitError::OutputUnits { units: output.units, expected: 1 });
         }
         Ok(())
     }
@@ -357,11 +321,7 @@ impl FitConfig {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let (learning_rate, rest) = match self.optimiser {
             Optimiser::Sgd { learning_rate, momentum, nesterov } => {
-                require(
-                    momentum > 0.0 || !nesterov,
-                    "optimiser.nesterov",
-                    "needs a momentum above 0",
-                )?;
+                require(momentum > 0.0 || !nesterov, "optimiser.nesterov", "needs a momentum above 0")?;
                 (learning_rate, [("momentum", momentum), ("momentum", momentum)])
             }
             Optimiser::Adam { learning_rate, beta_1, beta_2, epsilon } => {

@@ -34,10 +34,7 @@ pub enum FitError {
 impl FitError {
     /// Builds an [`FitError::InvalidConfig`].
     pub(crate) fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::InvalidConfig {
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Self::InvalidConfig { field: field.into(), reason: reason.into() }
     }
 
     /// Returns the stable code of the cause.
@@ -96,14 +93,12 @@ impl fmt::Display for FitError {
             Self::InfiniteValue { column, row } => {
                 write!(f, "column {column:?} has an infinite value in row {row}")
             }
-            Self::TooManyLevels { column, levels, limit } => write!(
-                f,
-                "column {column:?} has {levels} levels, which makes more than {limit} inputs"
-            ),
-            Self::ReservedName { column } => write!(
-                f,
-                "a feature cannot be called {column:?} beside text features, as the model's output has that name"
-            ),
+            Self::TooManyLevels { column, levels, limit } => {
+                write!(f, "column {column:?} has {levels} levels, which makes more than {limit} inputs")
+            }
+            Self::ReservedName { column } => {
+                write!(f, "a feature cannot be called {column:?} beside text features, as the model's output has that name")
+            }
             Self::MissingTarget { column, row } => {
                 write!(f, "target {column:?} has no value in row {row}")
             }
@@ -126,17 +121,14 @@ impl fmt::Display for FitError {
                 write!(f, "there are {rows} rows for training where {needed} are needed")
             }
             Self::InvalidConfig { field, reason } => write!(f, "{field} {reason}"),
-            Self::Diverged { epoch, step } => write!(
-                f,
-                "the loss became infinite or undefined in epoch {epoch}, step {step}; a lower learning rate may help"
-            ),
+            Self::Diverged { epoch, step } => {
+                write!(f, "the loss became infinite or undefined in epoch {epoch}, step {step}; a lower learning rate may help")
+            }
             Self::CheckpointDamaged { reason } => write!(f, "the checkpoint is damaged: {reason}"),
             Self::CheckpointVersion { found, supported } => {
                 write!(f, "the checkpoint has version {found} where {supported} is supported")
             }
-            Self::CheckpointMismatch => {
-                f.write_str("the checkpoint belongs to another configuration or other data")
-            }
+            Self::CheckpointMismatch => f.write_str("the checkpoint belongs to another configuration or other data"),
         }
     }
 }

@@ -46,10 +46,7 @@ impl FittedFeature {
             Column::Numeric(values) => fit_numbers(feature, values, rows)?,
             Column::Category { codes, levels } => fit_levels(feature, codes, levels, rows)?,
         };
-        Ok(Self {
-            name: feature.name.clone(),
-            coding,
-        })
+        Ok(Self { name: feature.name.clone(), coding })
     }
 
     /// Counts the network's inputs.
@@ -114,17 +111,12 @@ fn fit_numbers(feature: &Feature, values: &[f32], rows: &[u32]) -> Result<Coding
         values.filter(|value| !value.is_nan())
     };
     if let Some(&row) = rows.iter().find(|&&row| values[row as usize].is_infinite()) {
-        return Err(FitError::InfiniteValue {
-            column: feature.name.clone(),
-            row: row as usize,
-        });
+        return Err(FitError::InfiniteValue { column: feature.name.clone(), row: row as usize });
     }
     let count = present().count();
     let impute = feature.impute.as_ref().unwrap_or(&Impute::Mean);
     if count == 0 && !matches!(impute, Impute::Number(_)) {
-        return Err(FitError::AllMissing {
-            column: feature.name.clone(),
-        });
+        return Err(FitError::AllMissing { column: feature.name.clone() });
     }
     let fill = match impute {
         Impute::Mean => (present().map(f64::from).sum::<f64>() / count as f64) as f32,
@@ -147,19 +139,10 @@ fn fit_numbers(feature: &Feature, values: &[f32], rows: &[u32]) -> Result<Coding
     let deviation = variance.sqrt() as f32;
     // A constant column has a rounding error for its deviation; scaling by that would make noise of it.
     let constant = f64::from(deviation) <= 1e-7 * mean.abs() || deviation == 0.0;
-    Ok(Coding::Number {
-        fill,
-        mean: mean as f32,
-        deviation: if constant { 1.0 } else { deviation },
-    })
+    Ok(Coding::Number { fill, mean: mean as f32, deviation: if constant { 1.0 } else { deviation } })
 }
 
-fn fit_levels(
-    feature: &Feature,
-    codes: &[u32],
-    levels: &[String],
-    rows: &[u32],
-) -> Result<Coding, FitError> {
+fn fit_levels(feature: &Feature, codes: &[u32], levels: &[String], rows: &[u32]) -> Result<Coding, FitError> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let mut by_code = vec![0usize; levels.len()];
     let mut missing = 0;
@@ -180,9 +163,7 @@ fn fit_levels(
     let fill = match impute {
         Impute::MostFrequent => {
             let best = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
-            let (level, _) = best.ok_or_else(|| FitError::AllMissing {
-                column: feature.name.clone(),
-            })?;
+            let (level, _) = best.ok_or_else(|| FitError::AllMissing { column: feature.name.clone() })?;
             (*level).to_owned()
         }
         Impute::Text(text) => text.clone(),
@@ -193,28 +174,17 @@ fn fit_levels(
     }
     let mut known: Vec<String> = counts.into_keys().map(str::to_owned).collect();
     known.sort_unstable();
-    Ok(Coding::Levels {
-        fill: known.binary_search(&fill).ok(),
-        levels: known,
-    })
+    Ok(Coding::Levels { fill: known.binary_search(&fill).ok(), levels: known })
 }
 
 fn invalid_impute(feature: &Feature, impute: &Impute, kind: &'static str) -> FitError {
-    FitError::InvalidImpute {
-        column: feature.name.clone(),
-        strategy: impute.name(),
-        kind,
-    }
+    FitError::InvalidImpute { column: feature.name.clone(), strategy: impute.name(), kind }
 }
 
 fn median(mut values: Vec<f32>) -> f32 {
     values.sort_unstable_by(f32::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
-    } else {
-        ((f64::from(values[middle - 1]) + f64::from(values[middle])) / 2.0) as f32
-    }
+    if values.len() % 2 == 1 { values[middle] } else { ((f64::from(values[middle - 1]) + f64::from(values[middle])) / 2.0) as f32 }
 }
 
 fn most_frequent(mut values: Vec<f32>) -> f32 {
@@ -238,10 +208,7 @@ mod tests {
     }
 
     fn with(impute: Impute) -> Feature {
-        Feature {
-            impute: Some(impute),
-            ..Feature::new("x")
-        }
+        Feature { impute: Some(impute), ..Feature::new("x") }
     }
 
     #[test]
@@ -293,18 +260,12 @@ mod tests {
         let error = fit(with(Impute::Mean), &text).unwrap_err();
         assert_eq!(error.to_string(), "column \"x\" is text and cannot be imputed by mean");
         let infinite = Column::Numeric(vec![1.0, f32::INFINITY]);
-        assert_eq!(
-            fit(Feature::new("x"), &infinite),
-            Err(FitError::InfiniteValue { column: "x".into(), row: 1 })
-        );
+        assert_eq!(fit(Feature::new("x"), &infinite), Err(FitError::InfiniteValue { column: "x".into(), row: 1 }));
     }
 
     #[test]
     fn other_code_tables_mean_the_same_texts() {
-        let feature = FittedFeature {
-            name: "x".into(),
-            coding: Coding::Levels { levels: vec!["a".into(), "b".into()], fill: Some(0) },
-        };
+        let feature = FittedFeature { name: "x".into(), coding: Coding::Levels { levels: vec!["a".into(), "b".into()], fill: Some(0) } };
         let column = Column::from_texts([Some("z"), Some("b"), None, Some("a")]);
         let mut out = [9.0; 8];
         feature.encode(&column, 0..4, &mut out, 2).unwrap();

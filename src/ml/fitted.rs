@@ -142,12 +142,7 @@ impl Evaluation {
                 ("f1", Some(m.f1)),
                 ("roc_auc", m.roc_auc),
             ],
-            Self::Regression(r) => vec![
-                ("loss", Some(r.mse)),
-                ("mae", Some(r.mae)),
-                ("rmse", Some(r.rmse)),
-                ("r2", r.r2),
-            ],
+            Self::Regression(r) => vec![("loss", Some(r.mse)), ("mae", Some(r.mae)), ("rmse", Some(r.rmse)), ("r2", r.r2)],
         };
         values.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()
     }

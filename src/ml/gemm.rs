@@ -68,16 +68,7 @@ impl Kernel for Gemm<'_> {
 
 #[expect(clippy::too_many_arguments, reason = "a tile is the whole product seen through a window")]
 #[inline(always)]
-fn tile<const W: usize>(
-    i: usize,
-    j: usize,
-    k: usize,
-    n: usize,
-    a: Left<'_>,
-    b: &[f32],
-    c: &mut [f32],
-    start: Start<'_>,
-) {
+fn tile<const W: usize>(i: usize, j: usize, k: usize, n: usize, a: Left<'_>, b: &[f32], c: &mut [f32], start: Start<'_>) {
     let mut sums = [[0.0f32; W]; ROWS];
     for (r, sum) in sums.iter_mut().enumerate() {
         match start {
@@ -148,9 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        (0..count as u32)
-            .map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0)
-            .collect()
+        (0..count as u32).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect()
     }
 
     proptest! {
@@ -158,7 +147,7 @@ mod tests {
         fn every_element_is_the_sum_in_order(m in 1usize..5, n in 1usize..8, k in 0usize..40, mode in 0..6) {
             let (m, n) = (m * ROWS, n * LANES);
             let (a, b, bias, old) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3), numbers(m * n, 4));
-            let (start, transposed) = ([Start::Zero, Start::Row(&bias), Start::Sum][mode / 2], mode % 2 == 1);
+            let (start, transposed) = ([Start::Zero, Start::Row(&bias), Start::Sum][mode as usize / 2], mode % 2 == 1);
             let left = if transposed { Left::Transposed(&a, m) } else { Left::Plain(&a, k) };
             let mut c = old.clone();
             kernel::run(Gemm { m, n, k, a: left, b: &b, c: &mut c, start });

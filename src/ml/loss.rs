@@ -49,13 +49,7 @@ pub(crate) struct Head {
 impl Head {
     /// Reads the pre-activations `z` of a block (one padded row per target), replaces them by the answers, and returns
     /// the sums. If `delta` is given, writes `scale · dL/dz` there.
-    pub(crate) fn run(
-        &self,
-        z: &mut [f32],
-        targets: &[f32],
-        scale: f32,
-        delta: Option<&mut [f32]>,
-    ) -> Totals {
+    pub(crate) fn run(&self, z: &mut [f32], targets: &[f32], scale: f32, delta: Option<&mut [f32]>) -> Totals {
         match self.loss {
             Loss::BinaryCrossentropy => self.binary(z, targets, scale, delta),
             Loss::CategoricalCrossentropy => self.categorical(z, targets, scale, delta),

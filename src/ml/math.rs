@@ -2,6 +2,7 @@
 //!
 //! The system's versions differ between C libraries and do not vectorise. These are the polynomials of the Cephes library
 //! (Moshier, 1989) in f32, and the textbook series for `ln` in f64; the tests give the errors.
+#![expect(clippy::excessive_precision, reason = "published constants, digit for digit")]
 
 /// Computes `exp(x)` with a relative error below 2e-7; beyond ±87 it stays at the value there. NaN stays NaN.
 #[inline(always)]

@@ -137,12 +137,7 @@ pub fn regression(truth: &[f64], answers: &[f64]) -> Regression {
         (false, true) => 0.0,
         (false, false) => 1.0,
     };
-    Regression {
-        mse: squares / total,
-        mae: absolute / total,
-        rmse: (squares / total).sqrt(),
-        r2: (truth.len() > 1).then_some(r2),
-    }
+    Regression { mse: squares / total, mae: absolute / total, rmse: (squares / total).sqrt(), r2: (truth.len() > 1).then_some(r2) }
 }
 
 /// Computes the area under the ROC curve: the probability that a positive scores above a negative, ties counting half

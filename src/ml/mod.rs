@@ -31,9 +31,7 @@ mod rng;
 mod stopping;
 mod target;
 
-pub use config::{
-    Activation, Dense, EarlyStopping, Feature, FitConfig, Impute, Loss, Monitor, Optimiser, Target,
-};
+pub use config::{Activation, Dense, EarlyStopping, Feature, FitConfig, Impute, Loss, Monitor, Optimiser, Target};
 pub use error::FitError;
 pub use fitted::{Evaluation, Fitted};
 pub use prep::Preparation;

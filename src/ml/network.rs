@@ -58,14 +58,7 @@ impl Network {
         for dense in layers {
             let inputs = placed.last().map_or(inputs, |layer| layer.units);
             let bias_at = end + padded(inputs) * padded(dense.units);
-            placed.push(Layer {
-                inputs,
-                units: dense.units,
-                activation: dense.activation,
-                l2: dense.l2,
-                kernel_at: end,
-                bias_at,
-            });
+            placed.push(Layer { inputs, units: dense.units, activation: dense.activation, l2: dense.l2, kernel_at: end, bias_at });
             end = bias_at + padded(dense.units);
         }
         let mut weights = vec![0.0; end];

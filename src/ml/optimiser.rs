@@ -21,12 +21,7 @@ impl OptimiserState {
             Optimiser::Sgd { momentum, .. } => (if momentum > 0.0 { parameters } else { 0 }, 0),
             Optimiser::Adam { .. } => (parameters, parameters),
         };
-        Self {
-            rule,
-            first: vec![0.0; first],
-            second: vec![0.0; second],
-            powers: [1.0; 2],
-        }
+        Self { rule, first: vec![0.0; first], second: vec![0.0; second], powers: [1.0; 2] }
     }
 
     /// Moves the weights against the gradient.

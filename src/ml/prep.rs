@@ -1,6 +1,6 @@
 //! Preprocessing: fitted on the training rows, part of the model, and again inside its ONNX graph.
 //!
-//! A [`Preparation`] turns a table into a [`Design`], one f32 per feature and row. One-hot features stay an index there
+//! A [`Preparation`] turns a table into a design matrix, one f32 per feature and row. One-hot features stay an index there
 //! and are spread out when a block of rows is gathered, so a column with a thousand levels costs no more memory than
 //! any other.
 
@@ -30,9 +30,7 @@ impl Preparation {
     /// Fits features and target to the given rows of a checked table.
     pub(crate) fn fit(config: &FitConfig, table: &Table, rows: &[u32]) -> Result<Self, FitError> {
         let target = FittedTarget::fit(config, table, rows)?;
-        let fit = |feature: &super::config::Feature| {
-            FittedFeature::fit(feature, table.get(&feature.name)?, rows)
-        };
+        let fit = |feature: &super::config::Feature| FittedFeature::fit(feature, table.get(&feature.name)?, rows);
         let features: Vec<FittedFeature> = config.features.iter().map(fit).collect::<Result<_, _>>()?;
         check_width(&features)?;
         check_names(&features)?;
@@ -52,11 +50,7 @@ impl Preparation {
     }
 
     /// Encodes the features of the given rows: `[rows, features]`.
-    pub(crate) fn encode(
-        &self,
-        table: &Table,
-        rows: impl ExactSizeIterator<Item = usize> + Clone,
-    ) -> Result<Array2<f32>, FitError> {
+    pub(crate) fn encode(&self, table: &Table, rows: impl ExactSizeIterator<Item = usize> + Clone) -> Result<Array2<f32>, FitError> {
         let width = self.features.len();
         let mut out = vec![0.0; rows.len() * width];
         if rows.len() > 0 {
@@ -94,10 +88,7 @@ impl Preparation {
             Coding::Number { .. } => Slot::Number(offset),
             Coding::Levels { .. } => Slot::OneHot(offset),
         };
-        Layout {
-            slots: self.features.iter().zip(&self.offsets).map(slot).collect(),
-            plain: self.all_numeric(),
-        }
+        Layout { slots: self.features.iter().zip(&self.offsets).map(slot).collect(), plain: self.all_numeric() }
     }
 }
 
@@ -175,11 +166,9 @@ fn offsets(features: &[FittedFeature]) -> Vec<usize> {
 fn check_width(features: &[FittedFeature]) -> Result<(), FitError> {
     let width: usize = features.iter().map(FittedFeature::width).sum();
     match features.iter().max_by_key(|feature| feature.width()) {
-        Some(widest) if width > INPUT_LIMIT => Err(FitError::TooManyLevels {
-            column: widest.name.clone(),
-            levels: widest.width(),
-            limit: INPUT_LIMIT,
-        }),
+        Some(widest) if width > INPUT_LIMIT => {
+            Err(FitError::TooManyLevels { column: widest.name.clone(), levels: widest.width(), limit: INPUT_LIMIT })
+        }
         _ => Ok(()),
     }
 }

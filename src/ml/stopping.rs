@@ -21,14 +21,7 @@ pub(crate) struct Stopper {
 impl Stopper {
     pub(crate) fn new(rule: EarlyStopping, loss: Loss) -> Self {
         let metric = matches!(rule.monitor, Monitor::Metric | Monitor::ValMetric);
-        Self {
-            rule,
-            higher_is_better: metric && loss != Loss::Mse,
-            best: None,
-            best_epoch: 0,
-            waited: 0,
-            best_weights: Vec::new(),
-        }
+        Self { rule, higher_is_better: metric && loss != Loss::Mse, best: None, best_epoch: 0, waited: 0, best_weights: Vec::new() }
     }
 
     /// Takes an epoch's numbers in.
@@ -73,14 +66,7 @@ mod tests {
     use super::*;
 
     fn report(epoch: usize, val_loss: f64) -> EpochReport {
-        EpochReport {
-            epoch,
-            step: 0,
-            loss: 1.0 / epoch as f64,
-            metric: 0.5,
-            val_loss: Some(val_loss),
-            val_metric: Some(val_loss),
-        }
+        EpochReport { epoch, step: 0, loss: 1.0 / epoch as f64, metric: 0.5, val_loss: Some(val_loss), val_metric: Some(val_loss) }
     }
 
     fn run(monitor: Monitor, patience: usize, min_delta: f64, values: &[f64]) -> (usize, Stopper) {

@@ -96,26 +96,15 @@ impl Table {
         let mut names = std::collections::HashSet::new();
         for NamedColumn { name, column } in &self.columns {
             if !names.insert(name.as_str()) {
-                return Err(FitError::DuplicateColumn {
-                    column: name.clone(),
-                });
+                return Err(FitError::DuplicateColumn { column: name.clone() });
             }
             if column.len() != self.rows {
-                return Err(FitError::ColumnLength {
-                    column: name.clone(),
-                    rows: column.len(),
-                    expected: self.rows,
-                });
+                return Err(FitError::ColumnLength { column: name.clone(), rows: column.len(), expected: self.rows });
             }
             if let Column::Category { codes, levels } = column
-                && let Some(row) = codes
-                    .iter()
-                    .position(|&code| code != MISSING && code as usize >= levels.len())
+                && let Some(row) = codes.iter().position(|&code| code != MISSING && code as usize >= levels.len())
             {
-                return Err(FitError::BadCode {
-                    column: name.clone(),
-                    row,
-                });
+                return Err(FitError::BadCode { column: name.clone(), row });
             }
         }
         Ok(())
@@ -130,9 +119,7 @@ impl Table {
             .iter()
             .find(|named| named.name == name)
             .map(|named| &named.column)
-            .ok_or_else(|| FitError::UnknownColumn {
-                column: name.to_owned(),
-            })
+            .ok_or_else(|| FitError::UnknownColumn { column: name.to_owned() })
     }
 }
 
@@ -141,52 +128,28 @@ mod tests {
     use super::*;
 
     fn numeric(name: &str, values: &[f32]) -> NamedColumn {
-        NamedColumn {
-            name: name.to_owned(),
-            column: Column::Numeric(values.to_vec()),
-        }
+        NamedColumn { name: name.to_owned(), column: Column::Numeric(values.to_vec()) }
     }
 
     #[test]
     fn a_ragged_table_is_refused_by_column() {
         let error = Table::new(vec![numeric("a", &[1.0, 2.0]), numeric("b", &[1.0])]).unwrap_err();
         assert_eq!(error.code(), "column_length");
-        assert_eq!(
-            error.to_string(),
-            "column \"b\" has 1 rows where the table has 2"
-        );
+        assert_eq!(error.to_string(), "column \"b\" has 1 rows where the table has 2");
     }
 
     #[test]
     fn names_are_unique_and_codes_name_levels() {
         let error = Table::new(vec![numeric("a", &[1.0]), numeric("a", &[1.0])]).unwrap_err();
         assert_eq!(error.code(), "duplicate_column");
-        let column = Column::Category {
-            codes: vec![0, MISSING, 2],
-            levels: vec!["x".into(), "y".into()],
-        };
-        let named = NamedColumn {
-            name: "c".into(),
-            column,
-        };
-        assert_eq!(
-            Table::new(vec![named]).unwrap_err(),
-            FitError::BadCode {
-                column: "c".into(),
-                row: 2
-            }
-        );
+        let column = Column::Category { codes: vec![0, MISSING, 2], levels: vec!["x".into(), "y".into()] };
+        let named = NamedColumn { name: "c".into(), column };
+        assert_eq!(Table::new(vec![named]).unwrap_err(), FitError::BadCode { column: "c".into(), row: 2 });
     }
 
     #[test]
     fn texts_become_codes_in_order_of_appearance() {
         let column = Column::from_texts([Some("b"), None, Some("a"), Some("b"), Some("")]);
-        assert_eq!(
-            column,
-            Column::Category {
-                codes: vec![0, MISSING, 1, 0, MISSING],
-                levels: vec!["b".into(), "a".into()]
-            }
-        );
+        assert_eq!(column, Column::Category { codes: vec![0, MISSING, 1, 0, MISSING], levels: vec!["b".into(), "a".into()] });
     }
 }

@@ -45,10 +45,7 @@ impl FittedTarget {
                 let mean = picked().sum::<f64>() / rows.len() as f64;
                 let squares = picked().map(|y| (y - mean) * (y - mean)).sum::<f64>();
                 let deviation = (squares / rows.len() as f64).sqrt() as f32;
-                TargetCoding::Number {
-                    mean: mean as f32,
-                    deviation: if deviation == 0.0 { 1.0 } else { deviation },
-                }
+                TargetCoding::Number { mean: mean as f32, deviation: if deviation == 0.0 { 1.0 } else { deviation } }
             }
             (Loss::Mse, Column::Numeric(_)) => TargetCoding::Number { mean: 0.0, deviation: 1.0 },
             (loss, column) => TargetCoding::Classes(classes(config, &name, column, loss)?),
@@ -68,25 +65,17 @@ impl FittedTarget {
     pub(crate) fn encode(&self, table: &Table) -> Result<Vec<f32>, FitError> {
         let column = table.get(&self.name)?;
         let missing = |row| FitError::MissingTarget { column: self.name.clone(), row };
-        let unknown = |label: &str| FitError::UnknownClass {
-            column: self.name.clone(),
-            label: label.to_owned(),
-        };
+        let unknown = |label: &str| FitError::UnknownClass { column: self.name.clone(), label: label.to_owned() };
         match (&self.coding, column) {
             (&TargetCoding::Number { mean, deviation }, Column::Numeric(values)) => {
                 let encode = |(row, &value): (usize, &f32)| match value {
                     value if value.is_nan() => Err(missing(row)),
-                    value if value.is_infinite() => Err(FitError::InfiniteValue {
-                        column: self.name.clone(),
-                        row,
-                    }),
+                    value if value.is_infinite() => Err(FitError::InfiniteValue { column: self.name.clone(), row }),
                     value => Ok((value - mean) / deviation),
                 };
                 values.iter().enumerate().map(encode).collect()
             }
-            (TargetCoding::Number { .. }, Column::Category { .. }) => {
-                Err(FitError::TargetNotNumeric { column: self.name.clone() })
-            }
+            (TargetCoding::Number { .. }, Column::Category { .. }) => Err(FitError::TargetNotNumeric { column: self.name.clone() }),
             (TargetCoding::Classes(classes), Column::Numeric(values)) => {
                 let numbers: Vec<Option<f32>> = classes.iter().map(|c| c.parse().ok()).collect();
                 let encode = |(row, &value): (usize, &f32)| {
@@ -99,8 +88,7 @@ impl FittedTarget {
                 values.iter().enumerate().map(encode).collect()
             }
             (TargetCoding::Classes(classes), Column::Category { codes, levels }) => {
-                let index: Vec<Option<usize>> =
-                    levels.iter().map(|level| classes.iter().position(|c| c == level)).collect();
+                let index: Vec<Option<usize>> = levels.iter().map(|level| classes.iter().position(|c| c == level)).collect();
                 let encode = |(row, &code): (usize, &u32)| {
                     if code == MISSING || levels[code as usize].is_empty() {
                         return Err(missing(row));
@@ -119,10 +107,7 @@ impl FittedTarget {
         let mut weights = vec![1.0; classes.len()];
         for (label, weight) in &config.class_weights {
             let place = classes.iter().position(|class| class == label);
-            let place = place.ok_or_else(|| FitError::UnknownClass {
-                column: self.name.clone(),
-                label: label.clone(),
-            })?;
+            let place = place.ok_or_else(|| FitError::UnknownClass { column: self.name.clone(), label: label.clone() })?;
             weights[place] = *weight;
         }
         Ok(weights)
@@ -130,12 +115,7 @@ impl FittedTarget {
 }
 
 /// Finds the classes and checks that loss and output layer can tell as many apart.
-fn classes(
-    config: &FitConfig,
-    name: &str,
-    column: &Column,
-    loss: Loss,
-) -> Result<Vec<String>, FitError> {
+fn classes(config: &FitConfig, name: &str, column: &Column, loss: Loss) -> Result<Vec<String>, FitError> {
     let found = match column {
         Column::Numeric(values) => distinct_numbers(name, values)?,
         Column::Category { codes, levels } => {
@@ -162,14 +142,8 @@ fn classes(
         Loss::BinaryCrossentropy if classes.len() > 2 => {
             Err(FitError::TooManyClasses { column: column(), classes: classes.len(), limit: 2 })
         }
-        _ if classes.len() > CLASS_LIMIT => Err(FitError::TooManyClasses {
-            column: column(),
-            classes: classes.len(),
-            limit: CLASS_LIMIT,
-        }),
-        Loss::CategoricalCrossentropy if output != classes.len() => {
-            Err(FitError::OutputUnits { units: output, expected: classes.len() })
-        }
+        _ if classes.len() > CLASS_LIMIT => Err(FitError::TooManyClasses { column: column(), classes: classes.len(), limit: CLASS_LIMIT }),
+        Loss::CategoricalCrossentropy if output != classes.len() => Err(FitError::OutputUnits { units: output, expected: classes.len() }),
         _ => Ok(classes),
     }
 }
@@ -181,11 +155,7 @@ fn distinct_numbers(name: &str, values: &[f32]) -> Result<Vec<String>, FitError>
             seen.insert(place, value + 0.0);
         }
         if seen.len() > CLASS_LIMIT {
-            return Err(FitError::TooManyClasses {
-                column: name.to_owned(),
-                classes: seen.len(),
-                limit: CLASS_LIMIT,
-            });
+            return Err(FitError::TooManyClasses { column: name.to_owned(), classes: seen.len(), limit: CLASS_LIMIT });
         }
     }
     Ok(seen.iter().map(f32::to_string).collect())

@@ -169,23 +169,14 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::new`]; [`FitError::CheckpointDamaged`], [`FitError::CheckpointVersion`],
     /// [`FitError::CheckpointMismatch`].
-    pub fn restore(
-        config: FitConfig,
-        table: &Table,
-        validation: Option<&Table>,
-        checkpoint: &[u8],
-    ) -> Result<Self, FitError> {
+    pub fn restore(config: FitConfig, table: &Table, validation: Option<&Table>, checkpoint: &[u8]) -> Result<Self, FitError> {
         let mut trainer = Self::new(config, table, validation)?;
         let mut reader = Reader::new(checkpoint, trainer.fingerprint)?;
         let progress = &mut trainer.progress;
         progress.epoch = reader.integer()?;
         progress.position = reader.integer()? as usize;
         progress.step = reader.integer()?;
-        progress.totals = Totals {
-            loss: reader.number()?,
-            metric: reader.number()?,
-            rows: reader.integer()?,
-        };
+        progress.totals = Totals { loss: reader.number()?, metric: reader.number()?, rows: reader.integer()? };
         let length = trainer.network.weights.len();
         trainer.network.weights = reader.vector(length, false)?;
         let optimiser = &mut trainer.optimiser;
@@ -233,11 +224,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`FitError::Diverged`]; the state is that before the step.
-    pub fn run(
-        &mut self,
-        report_every: u64,
-        observer: &mut dyn FnMut(&Event<'_>) -> Control,
-    ) -> Result<Outcome, FitError> {
+    pub fn run(&mut self, report_every: u64, observer: &mut dyn FnMut(&Event<'_>) -> Control) -> Result<Outcome, FitError> {
         loop {
             if self.stopper.as_ref().is_some_and(Stopper::should_stop) {
                 return Ok(Outcome::StoppedEarly);
@@ -271,11 +258,7 @@ impl Trainer {
         {
             self.network.weights = stopper.best_weights;
         }
-        Fitted {
-            preparation: self.preparation,
-            network: self.network,
-            loss: self.config.loss,
-        }
+        Fitted { preparation: self.preparation, network: self.network, loss: self.config.loss }
     }
 
     /// Returns the best epoch by the early-stopping rule, from 1; `None` without a rule or before the first epoch.
@@ -358,12 +341,7 @@ impl Trainer {
 
     fn step_report(&self) -> StepReport {
         let Progress { epoch, step, totals, .. } = self.progress;
-        StepReport {
-            step,
-            epoch: epoch as usize + 1,
-            loss: totals.mean_loss(),
-            metric: totals.mean_metric() * self.metric_unit(),
-        }
+        StepReport { step, epoch: epoch as usize + 1, loss: totals.mean_loss(), metric: totals.mean_metric() * self.metric_unit() }
     }
 
     fn end_epoch(&mut self) -> Result<EpochReport, FitError> {
@@ -394,10 +372,7 @@ impl Trainer {
         let design = self.validation.as_ref()?;
         let (input_stride, features) = (self.network.input_stride(), design.features.ncols());
         let height = self.block.capacity();
-        let head = Head {
-            weights: vec![1.0; self.head.weights.len()],
-            ..self.head.clone()
-        };
+        let head = Head { weights: vec![1.0; self.head.weights.len()], ..self.head.clone() };
         let mut totals = Totals::default();
         for (rows, targets) in design.values().chunks(height * features).zip(design.targets.chunks(height)) {
             let input = self.block.start(targets.len(), input_stride, head.stride);
@@ -420,10 +395,7 @@ impl Trainer {
     }
 
     fn diverged(&self) -> FitError {
-        FitError::Diverged {
-            epoch: self.progress.epoch as usize + 1,
-            step: self.progress.step + 1,
-        }
+        FitError::Diverged { epoch: self.progress.epoch as usize + 1, step: self.progress.step + 1 }
     }
 }
 

@@ -128,16 +128,9 @@ fn one_hot(graph: &mut Graph, column: &str, levels: &[String], fill: Option<usiz
     let mut values: Vec<i64> = (0..unknown).collect();
     keys.push("");
     values.push(fill.map_or(unknown, |level| level as i64));
-    let lookup = vec![
-        graph::strings("keys_strings", &keys),
-        graph::ints("values_int64s", &values),
-        graph::int("default_int64", unknown),
-    ];
+    let lookup = vec![graph::strings("keys_strings", &keys), graph::ints("values_int64s", &values), graph::int("default_int64", unknown)];
     let index = graph.node("LabelEncoder", ML, &[column], &format!("{column}/level"), lookup);
-    let levels = vec![
-        graph::ints("cats_int64s", &values[..levels.len()]),
-        graph::int("zeros", 1),
-    ];
+    let levels = vec![graph::ints("cats_int64s", &values[..levels.len()]), graph::int("zeros", 1)];
     let spread = graph.node("OneHotEncoder", ML, &[&index], &format!("{column}/spread"), levels);
     let flat = vec![graph::int("axis", 1)];
     graph.node("Flatten", "", &[&spread], &format!("{column}/one_hot"), flat)

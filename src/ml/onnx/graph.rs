@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::proto::{
-    AttributeProto, AttributeType, DimensionProto, GraphProto, NodeProto, TensorDataType,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    AttributeProto, AttributeType, DimensionProto, GraphProto, NodeProto, TensorDataType, TensorProto, TensorShapeProto, TensorTypeProto,
+    TypeProto, ValueInfoProto,
 };
 
 /// A graph in the making. Names of values are made unique, as columns may be called anything.
@@ -16,10 +16,7 @@ pub(crate) struct Graph {
 impl Graph {
     /// Starts a graph in which the given names are spoken for.
     pub(crate) fn new<'a>(reserved: impl Iterator<Item = &'a str>) -> Self {
-        Self {
-            graph: GraphProto::default(),
-            taken: reserved.map(str::to_owned).collect(),
-        }
+        Self { graph: GraphProto::default(), taken: reserved.map(str::to_owned).collect() }
     }
 
     /// Adds an input of shape `[N, width]` under a reserved name.
@@ -41,14 +38,7 @@ impl Graph {
     }
 
     /// Adds a node with one output and returns that output's name.
-    pub(crate) fn node(
-        &mut self,
-        op: &str,
-        domain: &str,
-        inputs: &[&str],
-        name: &str,
-        attribute: Vec<AttributeProto>,
-    ) -> String {
+    pub(crate) fn node(&mut self, op: &str, domain: &str, inputs: &[&str], name: &str, attribute: Vec<AttributeProto>) -> String {
         let name = self.fresh(name);
         self.graph.node.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
@@ -89,10 +79,7 @@ impl Graph {
 fn value(name: &str, kind: TensorDataType, width: usize) -> ValueInfoProto {
     let batch = DimensionProto { dim_param: Some("N".to_owned()), ..DimensionProto::default() };
     let width = DimensionProto { dim_value: Some(width as i64), ..DimensionProto::default() };
-    let tensor = TensorTypeProto {
-        elem_type: kind as i32,
-        shape: Some(TensorShapeProto { dim: vec![batch, width] }),
-    };
+    let tensor = TensorTypeProto { elem_type: kind as i32, shape: Some(TensorShapeProto { dim: vec![batch, width] }) };
     ValueInfoProto {
         name: name.to_owned(),
         r#type: Some(TypeProto { tensor_type: Some(tensor), ..TypeProto::default() }),
@@ -102,32 +89,19 @@ fn value(name: &str, kind: TensorDataType, width: usize) -> ValueInfoProto {
 
 /// Makes an integer attribute.
 pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        i: Some(value),
-        ..attribute(name, AttributeType::Int)
-    }
+    AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
 }
 
 /// Makes an attribute of integers.
 pub(crate) fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        ints: values.to_vec(),
-        ..attribute(name, AttributeType::Ints)
-    }
+    AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
 }
 
 /// Makes an attribute of texts.
 pub(crate) fn strings(name: &str, values: &[&str]) -> AttributeProto {
-    AttributeProto {
-        strings: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
-        ..attribute(name, AttributeType::Strings)
-    }
+    AttributeProto { strings: values.iter().map(|value| value.as_bytes().to_vec()).collect(), ..attribute(name, AttributeType::Strings) }
 }
 
 fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        r#type: kind as i32,
-        ..AttributeProto::default()
-    }
+    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
 }
