@@ -4,6 +4,7 @@
 
 mod architecture;
 mod blob;
+mod jobs;
 mod runs;
 mod schema;
 mod support;

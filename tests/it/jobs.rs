@@ -1,0 +1,84 @@
+//! The life of a job against both databases: fenced attempts, lost workers, cancelled work.
+
+use slipway::domain::identity::Caller;
+use slipway::domain::job::{JobState, Reason};
+use slipway::domain::run::{MetricPoint, Number, RunStatus};
+use slipway::domain::training::TrainSpec;
+use slipway::store::Db;
+
+use crate::support::db::{ENGINES, World};
+
+/// Publishes an empty data set version, which is all that submitting asks for.
+async fn given_a_dataset(world: &World) {
+    let statements = [
+        "insert into datasets values ('d1', 'default', 'tides', '', 1, 'local', 0, 0, 1)",
+        "insert into dataset_versions (id, workspace, dataset_id, version, state, state_message, format, digest, manifest_digest,
+            size_bytes, num_rows, schema_json, profile_json, created_by, created_at, updated_at, row_version)
+         values ('v1', 'default', 'd1', 1, 'READY', '', 'csv', 'sha256:00', 'sha256:00', 0, 0, '{}', '[]', 'local', 0, 0, 1)",
+    ];
+    for sql in statements {
+        match &world.db {
+            Db::Postgres(pool) => sqlx::query(sql).execute(pool).await.map(|_| ()).unwrap(),
+            Db::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(|_| ()).unwrap(),
+        }
+    }
+}
+
+fn spec() -> TrainSpec {
+    serde_json::from_str(r#"{"dataset": "tides", "target": "height"}"#).unwrap()
+}
+
+fn point(step: i64) -> MetricPoint {
+    MetricPoint { key: "loss".to_owned(), value: Number(0.5), timestamp: 1, step }
+}
+
+#[tokio::test]
+async fn a_lost_attempt_is_given_to_another_worker_and_can_write_nothing_more() {
+    for engine in ENGINES {
+        let world = World::new(engine).await;
+        given_a_dataset(&world).await;
+        let (jobs, me) = (world.app.jobs(), Caller::local());
+        let job = jobs.submit(&me, spec()).await.unwrap();
+        assert_eq!((job.state, job.spec.dataset_version), (JobState::Pending, Some(1)));
+
+        let first = jobs.claim("worker-1").await.unwrap().unwrap();
+        assert!(jobs.claim("worker-2").await.unwrap().is_none(), "{engine:?}: one active attempt");
+        assert!(jobs.record(&first, &[point(1), point(2)], None).await.unwrap());
+        assert_eq!(jobs.reap().await.unwrap(), 0);
+        world.clock.advance_ms(35_001);
+        assert_eq!(jobs.reap().await.unwrap(), 1);
+        assert_eq!(jobs.beat(&first).await.unwrap(), None);
+        assert!(!jobs.record(&first, &[point(3)], None).await.unwrap());
+        assert_eq!(world.app.runs().get(&me, &job.run_id).await.unwrap().status, RunStatus::Scheduled);
+
+        world.clock.advance_ms(10_001);
+        let second = jobs.claim("worker-2").await.unwrap().unwrap();
+        assert_eq!((second.attempt_no, second.resume.clone()), (2, None));
+        assert!(second.epoch > first.epoch);
+        let run = world.app.runs().get(&me, &job.run_id).await.unwrap();
+        assert!(run.metrics.is_empty(), "{engine:?}: without a checkpoint nothing of attempt 1 stays visible");
+        jobs.fail(&second, Reason::UserCodeError, "the loss diverged").await.unwrap();
+        let ended = jobs.get(&me, &job.job_id).await.unwrap();
+        assert_eq!((ended.state, ended.lost, ended.failures), (JobState::Failed, 1, 1));
+        assert_eq!(jobs.cancel(&me, &job.job_id).await.unwrap_err().code, "job_ended");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_the_worker_with_its_next_beat() {
+    for engine in ENGINES {
+        let world = World::new(engine).await;
+        given_a_dataset(&world).await;
+        let (jobs, me) = (world.app.jobs(), Caller::local());
+        let job = jobs.submit(&me, spec()).await.unwrap();
+        let claim = jobs.claim("worker-1").await.unwrap().unwrap();
+        assert_eq!(jobs.beat(&claim).await.unwrap(), Some(false));
+        jobs.cancel(&me, &job.job_id).await.unwrap();
+        assert_eq!(jobs.beat(&claim).await.unwrap(), Some(true), "{engine:?}");
+        jobs.fail(&claim, Reason::CanceledByUser, "stopped").await.unwrap();
+        assert_eq!(jobs.get(&me, &job.job_id).await.unwrap().state, JobState::Canceled);
+        assert_eq!(world.app.runs().get(&me, &job.run_id).await.unwrap().status, RunStatus::Killed);
+        world.end().await;
+    }
+}
