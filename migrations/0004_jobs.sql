@@ -1,7 +1,8 @@
--- Jobs and their attempts. The queue only carries ids; these tables decide. At most one attempt of a job is active, which the
+-- Jobs and their attempts. The queue only carries ids; these tables decide. The table of jobs is not called `jobs` because apalis
+-- has a table of that name on SQLite. At most one attempt of a job is active, which the
 -- partial unique index holds even against a bug in the code above it.
 
-create table jobs (
+create table job_records (
     id text primary key,
     workspace text not null references workspaces (id),
     kind text not null check (kind in ('TRAIN')),
@@ -29,13 +30,13 @@ create table jobs (
     row_version bigint not null,
     check ((state in ('PENDING', 'RUNNING')) = (ended_at is null))
 );
-create index jobs_runnable on jobs (queue, priority, retry_at, id) where state = 'PENDING';
-create index jobs_by_workspace on jobs (workspace, id);
-create index jobs_by_run on jobs (run_id);
+create index jobs_runnable on job_records (queue, priority, retry_at, id) where state = 'PENDING';
+create index jobs_by_workspace on job_records (workspace, id);
+create index jobs_by_run on job_records (run_id);
 
 create table job_attempts (
     workspace text not null references workspaces (id),
-    job_id text not null references jobs (id),
+    job_id text not null references job_records (id),
     attempt_no bigint not null,
     epoch bigint not null unique,
     worker_id text not null,
@@ -57,7 +58,7 @@ create index job_attempts_by_lease on job_attempts (lease_expires_at)
 
 create table checkpoints (
     workspace text not null references workspaces (id),
-    job_id text not null references jobs (id),
+    job_id text not null references job_records (id),
     step bigint not null,
     attempt_no bigint not null,
     digest text not null,

@@ -345,6 +345,8 @@ pub struct Job {
     pub spec: TrainSpec,
     /// How far it is.
     pub progress: Option<Progress>,
+    /// What it made: `model_uri` of the run, `model` and `version` when it was registered.
+    pub result: Option<serde_json::Value>,
     /// Number of the newest attempt.
     pub attempt_no: i64,
     /// Attempts that failed for a cause of their own.

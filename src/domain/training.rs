@@ -16,6 +16,12 @@ pub struct TrainSpec {
     /// Its version; the newest ready one when absent, and then recorded here.
     #[serde(default)]
     pub dataset_version: Option<i64>,
+    /// Data set to validate on instead of a part of the training data.
+    #[serde(default)]
+    pub validation_dataset: Option<String>,
+    /// Its version; the newest ready one when absent, and then recorded here.
+    #[serde(default)]
+    pub validation_dataset_version: Option<i64>,
     /// Column to predict.
     pub target: String,
     /// Columns to predict from; all others when absent.
@@ -36,6 +42,9 @@ pub struct TrainSpec {
     /// Preparation of the features.
     #[serde(default)]
     pub preprocessing: PreprocessingSpec,
+    /// Logs the running loss after every so many steps; 0 logs at the end of each epoch only.
+    #[serde(default = "default_log_every")]
+    pub log_every_n_steps: u64,
     /// Failed attempts after which the job fails, 1 to 20.
     #[serde(default = "default_attempts")]
     pub max_failures: u32,
@@ -50,6 +59,10 @@ fn default_experiment() -> String {
 
 fn default_attempts() -> u32 {
     3
+}
+
+fn default_log_every() -> u64 {
+    100
 }
 
 /// A sequential dense network. Without hidden layers it is linear, logistic or softmax regression.
@@ -215,9 +228,44 @@ pub enum Impute {
 }
 
 impl TrainSpec {
+    /// Lists the settings as the params of a run.
+    pub fn params(&self) -> BTreeMap<String, String> {
+        let net = &self.network;
+        let (optimizer, rate, momentum) = match net.optimizer {
+            Optimizer::Sgd { learning_rate, momentum, .. } => ("sgd", learning_rate, momentum),
+            Optimizer::Adam { learning_rate } => ("adam", learning_rate, 0.0),
+        };
+        let layers: Vec<String> = net.hidden.iter().map(|l| format!("{}:{}", l.units, wire(&l.activation))).collect();
+        let mut params = BTreeMap::from([
+            ("dataset".to_owned(), format!("{}/{}", self.dataset, self.dataset_version.unwrap_or(0))),
+            ("target".to_owned(), self.target.clone()),
+            ("hidden".to_owned(), layers.join(",")),
+            ("loss".to_owned(), wire(&net.loss)),
+            ("optimizer".to_owned(), optimizer.to_owned()),
+            ("learning_rate".to_owned(), rate.to_string()),
+            ("batch_size".to_owned(), net.batch_size.to_string()),
+            ("epochs".to_owned(), net.epochs.to_string()),
+            ("validation_split".to_owned(), net.validation_split.to_string()),
+            ("l2".to_owned(), net.l2.to_string()),
+            ("seed".to_owned(), net.seed.to_string()),
+            ("impute".to_owned(), wire(&self.preprocessing.impute)),
+            ("standardize".to_owned(), self.preprocessing.standardize.to_string()),
+        ]);
+        if optimizer == "sgd" {
+            params.insert("momentum".to_owned(), momentum.to_string());
+        }
+        if let Some(features) = &self.features {
+            params.insert("features".to_owned(), features.join(","));
+        }
+        params
+    }
+
     /// Checks what can be checked without the data.
     pub fn check(&self) -> Result<(), Invalid> {
         check_name("dataset", &self.dataset)?;
+        if let Some(validation) = &self.validation_dataset {
+            check_name("dataset", validation)?;
+        }
         check_name("experiment", &self.experiment)?;
         if let Some(model) = &self.register_as {
             check_name("model", model)?;
@@ -249,9 +297,17 @@ impl TrainSpec {
         if !(rate.is_finite() && rate > 0.0 && (0.0..1.0).contains(&momentum)) {
             return bad("learning_rate must be above 0 and momentum at least 0 and below 1");
         }
+        if self.validation_dataset.is_none() && self.validation_dataset_version.is_some() {
+            return bad("validation_dataset_version needs validation_dataset");
+        }
         if self.max_failures == 0 || self.max_failures > 20 || self.max_duration_seconds == Some(0) {
             return bad("max_failures must be 1 to 20 and max_duration_seconds at least 1");
         }
         Ok(())
     }
+}
+
+/// The name of a unit variant on the wire.
+fn wire<T: Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -34,6 +34,6 @@ mod target;
 pub use config::{Activation, Dense, EarlyStopping, Feature, FitConfig, Impute, Loss, Monitor, Optimiser, Target};
 pub use error::FitError;
 pub use fitted::{Evaluation, Fitted};
-pub use prep::Preparation;
+pub use prep::{Coding, FittedFeature, Preparation};
 pub use table::{Column, NamedColumn, Table};
 pub use trainer::{Control, EpochReport, Event, Outcome, StepReport, Trainer};

@@ -110,6 +110,19 @@ impl Table {
         Ok(())
     }
 
+    /// Copies the given rows, in the given order. They must exist.
+    #[must_use]
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let pick = |column: &Column| match column {
+            Column::Numeric(values) => Column::Numeric(rows.iter().map(|&row| values[row as usize]).collect()),
+            Column::Category { codes, levels } => {
+                Column::Category { codes: rows.iter().map(|&row| codes[row as usize]).collect(), levels: levels.clone() }
+            }
+        };
+        let columns = self.columns.iter().map(|named| NamedColumn { name: named.name.clone(), column: pick(&named.column) });
+        Self { columns: columns.collect(), rows: rows.len() }
+    }
+
     /// Finds a column by name.
     ///
     /// # Errors

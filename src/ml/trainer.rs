@@ -100,6 +100,7 @@ pub struct Trainer {
     order: Vec<u32>,
     block: Block,
     gradient: Vec<f32>,
+    held_out: Vec<u32>,
 }
 
 /// Where the run is.
@@ -154,6 +155,7 @@ impl Trainer {
             progress: Progress::default(),
             order: Vec::new(),
             gradient: vec![0.0; network.weights.len()],
+            held_out,
             config,
             preparation,
             train,
@@ -219,8 +221,9 @@ impl Trainer {
         writer.finish()
     }
 
-    /// Runs until the end of the fit or until the observer stops it, with a [`Event::Steps`] after every
-    /// `report_every` steps (0 for none) and an [`Event::Epoch`] after every epoch.
+    /// Runs until the end of the fit or until the observer stops it, with an [`Event::Steps`] after every
+    /// `report_every` steps (0 for none) but the last of an epoch, and an [`Event::Epoch`] after every epoch: no two events
+    /// share a step, so a step says exactly what a checkpoint has behind it.
     ///
     /// # Errors
     /// [`FitError::Diverged`]; the state is that before the step.
@@ -236,7 +239,8 @@ impl Trainer {
                 Event::Epoch(self.end_epoch()?)
             } else {
                 self.step()?;
-                if report_every == 0 || !self.progress.step.is_multiple_of(report_every) {
+                let epoch_ends = self.progress.position == self.train.rows();
+                if report_every == 0 || epoch_ends || !self.progress.step.is_multiple_of(report_every) {
                     continue;
                 }
                 Event::Steps(self.step_report())
@@ -275,6 +279,11 @@ impl Trainer {
     /// Returns the number of rows held out for validation.
     pub fn validation_rows(&self) -> usize {
         self.validation.as_ref().map_or(0, Design::rows)
+    }
+
+    /// Returns the rows of the table that were held out by `validation_split`, ascending.
+    pub fn held_out(&self) -> &[u32] {
+        &self.held_out
     }
 
     /// Returns the number of steps of the whole fit, if it is not stopped early.

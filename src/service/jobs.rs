@@ -2,14 +2,17 @@
 //! written here is bound to the row that a decision was made from, and to the attempt's epoch.
 
 use super::App;
+use crate::domain::dataset::DatasetVersion;
 use crate::domain::event::NewEvent;
 use crate::domain::identity::Caller;
 use crate::domain::job::{AttemptView, Control, Event, Job, JobState, Progress, Reason, Refusal, Timers, transition};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::run::{MetricPoint, RunStatus};
+use crate::domain::time::Timestamp;
 use crate::domain::training::TrainSpec;
 use crate::error::{Error, Kind, Result};
-use crate::store::{self, Tx, job::Loaded};
+use crate::queue;
+use crate::store::{self, Tx, job::Ending, job::Loaded};
 
 /// Decisions that lose a race are made again this often.
 const RACES: usize = 20;
@@ -34,6 +37,8 @@ pub struct Claim {
     pub epoch: i64,
     /// Step and digest of the checkpoint to resume from.
     pub resume: Option<(i64, String)>,
+    /// When the attempt began.
+    pub started_at: Timestamp,
 }
 
 impl Jobs<'_> {
@@ -43,12 +48,14 @@ impl Jobs<'_> {
         let app = self.0;
         let (job_id, run_id, now) = (app.ids().next(), app.ids().next(), app.now());
         let mut tx = app.db().begin().await?;
-        let version = store::dataset::find_ready(&mut tx, &caller.workspace, &spec.dataset, spec.dataset_version).await?;
-        let Some(version) = version else {
-            let which = spec.dataset_version.map_or("ready version".to_owned(), |v| format!("ready version {v}"));
-            return Err(Error::not_found("dataset_version_not_found", format!("data set {:?} has no {which}", spec.dataset)));
-        };
+        let version = find_ready(&mut tx, caller, &spec.dataset, spec.dataset_version).await?;
         spec.dataset_version = version.version;
+        let mut inputs = vec![(version.id, "training")];
+        if let Some(name) = &spec.validation_dataset {
+            let version = find_ready(&mut tx, caller, name, spec.validation_dataset_version).await?;
+            spec.validation_dataset_version = version.version;
+            inputs.push((version.id, "validation"));
+        }
         let experiment = store::run::ensure_experiment(&mut tx, &caller.workspace, &spec.experiment, &app.ids().next(), now).await?;
         let name = spec.run_name.clone().unwrap_or_else(|| format!("train-{}", &run_id[run_id.len() - 8..]));
         let run = store::run::NewRun {
@@ -60,8 +67,14 @@ impl Jobs<'_> {
             job_id: Some(&job_id),
         };
         store::run::insert(&mut tx, &caller.workspace, &run, now).await?;
+        let seq = store::run::find_seq(&mut tx, &caller.workspace, &run_id).await?.ok_or_else(no_job)?;
+        store::run::set_params(&mut tx, seq, &spec.params()).await?;
+        for (version, context) in &inputs {
+            store::run::add_input(&mut tx, seq, version, context).await?;
+        }
         let new = store::job::NewJob { id: &job_id, run_id: &run_id, spec: &spec, created_by: &caller.principal };
         store::job::insert(&mut tx, &caller.workspace, &new, now).await?;
+        queue::push(&mut tx, &job_id, now).await?;
         append(&mut tx, caller, "job.created", &job_id, serde_json::json!({ "run_id": run_id }), now).await?;
         tx.commit().await?;
         app.nudge();
@@ -120,7 +133,7 @@ impl Jobs<'_> {
         let epoch = store::job::next_epoch(&mut tx).await?;
         let event = Event::Claim { worker: worker.to_owned(), epoch };
         let Ok(next) = transition(&job.control, &event, &self.timers(), now) else { return Ok(None) };
-        if !store::job::save(&mut tx, id, &job, &next, "", now).await? {
+        if !store::job::save(&mut tx, id, &job, &next, Ending::default(), now).await? {
             return Ok(None);
         }
         let caller = Caller::system(&job.workspace);
@@ -140,7 +153,8 @@ impl Jobs<'_> {
         tx.commit().await?;
         app.nudge();
         let (run_id, spec) = (job.run_id, job.spec);
-        Ok(Some(Claim { job_id: id.to_owned(), run_id, caller, spec, attempt_no: next.attempt_no, epoch, resume }))
+        let attempt_no = next.attempt_no;
+        Ok(Some(Claim { job_id: id.to_owned(), run_id, caller, spec, attempt_no, epoch, resume, started_at: now }))
     }
 
     /// Reports that an attempt is alive; tells whether it is asked to stop. `Ok(None)`: the attempt is fenced and must end.
@@ -193,7 +207,7 @@ impl Jobs<'_> {
     }
 
     /// Decides, writes and tells; makes the decision again when another writer was faster.
-    async fn apply(&self, caller: &Caller, id: &str, event: &Event, message: &str) -> Result<Result<Control, Refusal>> {
+    pub(super) async fn apply(&self, caller: &Caller, id: &str, event: &Event, message: &str) -> Result<Result<Control, Refusal>> {
         let app = self.0;
         for _ in 0..RACES {
             let now = app.now();
@@ -203,11 +217,9 @@ impl Jobs<'_> {
                 Ok(next) => next,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            if !store::job::save(&mut tx, id, &job, &next, message, now).await? {
+            if !write(&mut tx, caller, id, &job, &next, event, message, now).await? {
                 continue;
             }
-            let actor = Caller { workspace: job.workspace.clone(), ..caller.clone() };
-            follow_up(&mut tx, &actor, id, &job, &next, now).await?;
             tx.commit().await?;
             app.nudge();
             return Ok(Ok(next));
@@ -215,7 +227,7 @@ impl Jobs<'_> {
         Err(Error::new(Kind::ResourceExhausted, "job_contended", "the job changes too fast; try again"))
     }
 
-    fn timers(&self) -> Timers {
+    pub(super) fn timers(&self) -> Timers {
         let config = self.0.config();
         let ms = |value: u64| i64::try_from(value).unwrap_or(i64::MAX / 4);
         Timers {
@@ -228,14 +240,50 @@ impl Jobs<'_> {
     }
 }
 
+/// Writes a decision with all that follows from it; false when somebody else changed the job since it was loaded.
+#[expect(clippy::too_many_arguments, reason = "one call writes everything that a decision changes")]
+pub(super) async fn write(
+    tx: &mut Tx,
+    caller: &Caller,
+    id: &str,
+    from: &Loaded,
+    to: &Control,
+    event: &Event,
+    message: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let reason = match event {
+        Event::Reap => Some(Reason::WorkerLost),
+        Event::Fail { reason, .. } => Some(*reason),
+        Event::Succeed { .. } => to.reason,
+        _ => None,
+    };
+    if !store::job::save(tx, id, from, to, Ending { reason, message }, now).await? {
+        return Ok(false);
+    }
+    if to.state == JobState::Pending && from.control.state != JobState::Pending {
+        queue::push(tx, id, to.retry_at).await?;
+    }
+    let actor = Caller { workspace: from.workspace.clone(), ..caller.clone() };
+    follow_up(tx, &actor, id, from, to, now).await?;
+    Ok(true)
+}
+
+async fn find_ready(tx: &mut Tx, caller: &Caller, name: &str, version: Option<i64>) -> Result<DatasetVersion> {
+    store::dataset::find_ready(tx, &caller.workspace, name, version).await?.ok_or_else(|| {
+        let which = version.map_or("ready version".to_owned(), |v| format!("ready version {v}"));
+        Error::not_found("dataset_version_not_found", format!("data set {name:?} has no {which}"))
+    })
+}
+
 /// Tells whether the attempt may still write. Taken inside the writing transaction: on SQLite it is the only one, on Postgres
 /// a later change of the job waits for the row lock that [`store::job::hold`] takes.
-async fn fence(tx: &mut Tx, claim: &Claim) -> Result<bool> {
+pub(super) async fn fence(tx: &mut Tx, claim: &Claim) -> Result<bool> {
     Ok(store::job::hold(tx, &claim.job_id, claim.attempt_no, claim.epoch).await?)
 }
 
 /// Carries a change of the job over to its run and into the outbox.
-async fn follow_up(tx: &mut Tx, caller: &Caller, id: &str, from: &Loaded, to: &Control, now: crate::domain::time::Timestamp) -> Result<()> {
+async fn follow_up(tx: &mut Tx, caller: &Caller, id: &str, from: &Loaded, to: &Control, now: Timestamp) -> Result<()> {
     if from.control.state == to.state {
         return Ok(());
     }
@@ -266,13 +314,13 @@ async fn append(
     kind: &'static str,
     id: &str,
     payload: serde_json::Value,
-    now: crate::domain::time::Timestamp,
+    now: Timestamp,
 ) -> Result<()> {
     let event = NewEvent { kind, entity: "job", entity_id: id.to_owned(), payload };
     store::event::append(tx, caller, &event, now).await?;
     Ok(())
 }
 
-fn no_job() -> Error {
+pub(super) fn no_job() -> Error {
     Error::not_found("job_not_found", "there is no such job")
 }

@@ -23,7 +23,7 @@ pub struct NewJob<'a> {
 pub async fn insert(tx: &mut Tx, workspace: &str, job: &NewJob<'_>, at: Timestamp) -> Result<()> {
     let duration = job.spec.max_duration_seconds.and_then(|s| i64::try_from(s.saturating_mul(1000)).ok());
     on!(tx, conn => done(sqlx::query(
-        "insert into jobs (id, workspace, kind, queue, priority, state, state_message, spec_json, run_id, attempt_no, failures, lost,
+        "insert into job_records (id, workspace, kind, queue, priority, state, state_message, spec_json, run_id, attempt_no, failures, lost,
             max_failures, max_duration_ms, cancel_requested, retry_at, nudged_at, created_by, created_at, updated_at, row_version)
          values ($1, $2, 'TRAIN', 'train', 0, 'PENDING', '', $3, $4, 0, 0, 0, $5, $6, false, $7, $7, $8, $7, $7, 1)")
         .bind(job.id).bind(workspace).bind(to_json(job.spec)).bind(job.run_id).bind(i64::from(job.spec.max_failures))
@@ -39,6 +39,7 @@ struct Row {
     state_message: String,
     termination_reason: Option<String>,
     spec_json: String,
+    result_json: Option<String>,
     progress_json: Option<String>,
     run_id: String,
     attempt_no: i64,
@@ -56,18 +57,18 @@ struct Row {
 
 macro_rules! columns {
     () => {
-        "select id, workspace, state, state_message, termination_reason, spec_json, progress_json, run_id, attempt_no, failures, lost,
-            max_failures, cancel_requested, retry_at, created_by, created_at, updated_at, ended_at, row_version from jobs "
+        "select id, workspace, state, state_message, termination_reason, spec_json, result_json, progress_json, run_id, attempt_no, failures,
+            lost, max_failures, cancel_requested, retry_at, created_by, created_at, updated_at, ended_at, row_version from job_records "
     };
 }
 
 impl Row {
     fn state(&self) -> Result<JobState> {
-        JobState::parse(&self.state).ok_or_else(|| Error::decode("jobs", "state", &self.id, &self.state))
+        JobState::parse(&self.state).ok_or_else(|| Error::decode("job_records", "state", &self.id, &self.state))
     }
 
     fn reason(&self) -> Result<Option<Reason>> {
-        reason("jobs", &self.id, self.termination_reason.as_deref())
+        reason("job_records", &self.id, self.termination_reason.as_deref())
     }
 
     fn job(self) -> Result<Job> {
@@ -75,8 +76,9 @@ impl Row {
             kind: "TRAIN".to_owned(),
             state: self.state()?,
             termination_reason: self.reason()?,
-            spec: json("jobs", "spec_json", &self.id, &self.spec_json)?,
-            progress: self.progress_json.as_deref().map(|text| json("jobs", "progress_json", &self.id, text)).transpose()?,
+            spec: json("job_records", "spec_json", &self.id, &self.spec_json)?,
+            progress: self.progress_json.as_deref().map(|text| json("job_records", "progress_json", &self.id, text)).transpose()?,
+            result: self.result_json.as_deref().map(|text| json("job_records", "result_json", &self.id, text)).transpose()?,
             job_id: self.id,
             message: self.state_message,
             run_id: self.run_id,
@@ -174,20 +176,30 @@ pub async fn load(tx: &mut Tx, id: &str) -> Result<Option<Loaded>> {
             retry_at: Timestamp(row.retry_at),
             reason: row.reason()?,
         },
-        spec: json("jobs", "spec_json", id, &row.spec_json)?,
+        spec: json("job_records", "spec_json", id, &row.spec_json)?,
         workspace: row.workspace,
         run_id: row.run_id,
         row_version: row.row_version,
     }))
 }
 
+/// How an attempt ended, for people and programs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending<'a> {
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What a person should know about it.
+    pub message: &'a str,
+}
+
 /// Writes a decision; false when somebody else changed the job since it was loaded, and then nothing is written.
-pub async fn save(tx: &mut Tx, id: &str, from: &Loaded, to: &Control, message: &str, at: Timestamp) -> Result<bool> {
+pub async fn save(tx: &mut Tx, id: &str, from: &Loaded, to: &Control, ending: Ending<'_>, at: Timestamp) -> Result<bool> {
     let changed = on!(tx, conn => sqlx::query(
-        "update jobs set state = $3, state_message = $4, termination_reason = $5, attempt_no = $6, failures = $7, lost = $8,
+        "update job_records set state = $3, state_message = $4, termination_reason = $5, attempt_no = $6, failures = $7, lost = $8,
             cancel_requested = $9, retry_at = $10, updated_at = $11, ended_at = $12, row_version = row_version + 1
          where id = $1 and row_version = $2")
-        .bind(id).bind(from.row_version).bind(to.state.as_str()).bind(message).bind(to.reason.map(Reason::as_str))
+        .bind(id).bind(from.row_version)
+        .bind(to.state.as_str()).bind(ending.message).bind(to.reason.map(Reason::as_str))
         .bind(to.attempt_no).bind(to.failures).bind(to.lost).bind(to.cancel_requested).bind(to.retry_at.0).bind(at.0)
         .bind(to.state.is_final().then_some(at.0)).execute(conn).await?.rows_affected());
     if changed == 0 {
@@ -204,10 +216,10 @@ pub async fn save(tx: &mut Tx, id: &str, from: &Loaded, to: &Control, message: &
         let ended = !attempt.state.is_active();
         on!(tx, conn => done(sqlx::query(
             "update job_attempts set state = $3, lease_expires_at = $4, message = case when $5 then $6 else message end,
-                ended_at = case when $5 then $7 else ended_at end
+                ended_at = case when $5 then $7 else ended_at end, termination_reason = case when $5 then $8 else termination_reason end
              where job_id = $1 and attempt_no = $2")
-            .bind(id).bind(to.attempt_no).bind(attempt.state.as_str()).bind(attempt.lease_expires_at.0).bind(ended).bind(message)
-            .bind(at.0).execute(conn).await?));
+            .bind(id).bind(to.attempt_no).bind(attempt.state.as_str()).bind(attempt.lease_expires_at.0).bind(ended).bind(ending.message)
+            .bind(at.0).bind(ending.reason.map(Reason::as_str)).execute(conn).await?));
     }
     Ok(true)
 }
@@ -219,10 +231,22 @@ pub async fn next_epoch(tx: &mut Tx) -> Result<i64> {
         .fetch_one(conn).await?))
 }
 
+/// Forgets a checkpoint that can't be used, so that the next attempt takes an older one.
+pub async fn delete_checkpoint(tx: &mut Tx, job_id: &str, step: i64) -> Result<()> {
+    on!(tx, conn => done(sqlx::query("delete from checkpoints where job_id = $1 and step = $2").bind(job_id).bind(step).execute(conn).await?));
+    Ok(())
+}
+
+/// Keeps what the job made.
+pub async fn set_result(tx: &mut Tx, id: &str, result: &serde_json::Value) -> Result<()> {
+    on!(tx, conn => done(sqlx::query("update job_records set result_json = $2 where id = $1").bind(id).bind(result.to_string()).execute(conn).await?));
+    Ok(())
+}
+
 /// Lists waiting jobs that are due, most urgent first.
 pub async fn list_runnable(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<String>> {
     Ok(on!(tx, conn => sqlx::query_scalar(
-        "select id from jobs where state = 'PENDING' and retry_at <= $1 order by priority desc, retry_at, id limit $2")
+        "select id from job_records where state = 'PENDING' and retry_at <= $1 order by priority desc, retry_at, id limit $2")
         .bind(now.0).bind(limit).fetch_all(conn).await?))
 }
 
@@ -236,7 +260,7 @@ pub async fn list_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<
 
 /// Records how far a job is, if the epoch is current.
 pub async fn set_progress(tx: &mut Tx, id: &str, progress: &crate::domain::job::Progress) -> Result<()> {
-    on!(tx, conn => done(sqlx::query("update jobs set progress_json = $2 where id = $1").bind(id).bind(to_json(progress)).execute(conn).await?));
+    on!(tx, conn => done(sqlx::query("update job_records set progress_json = $2 where id = $1").bind(id).bind(to_json(progress)).execute(conn).await?));
     Ok(())
 }
 
@@ -273,7 +297,7 @@ pub async fn set_resume_step(tx: &mut Tx, job_id: &str, attempt_no: i64, step: i
 /// reads; it is the portable form of `select … for update`.
 pub async fn hold(tx: &mut Tx, id: &str, attempt_no: i64, epoch: i64) -> Result<bool> {
     let held = on!(tx, conn => sqlx::query(
-        "update jobs set nudged_at = nudged_at where id = $1 and attempt_no = $2 and state = 'RUNNING' and exists (
+        "update job_records set nudged_at = nudged_at where id = $1 and attempt_no = $2 and state = 'RUNNING' and exists (
             select 1 from job_attempts a where a.job_id = $1 and a.attempt_no = $2 and a.epoch = $3
             and a.state in ('leased', 'starting', 'running', 'stopping'))")
         .bind(id).bind(attempt_no).bind(epoch).execute(conn).await?.rows_affected());

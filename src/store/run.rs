@@ -122,6 +122,14 @@ pub async fn set_params(tx: &mut Tx, run_seq: i64, params: &BTreeMap<String, Str
     Ok(())
 }
 
+/// Notes that a run reads a data set version.
+pub async fn add_input(tx: &mut Tx, run_seq: i64, dataset_version_id: &str, context: &str) -> Result<()> {
+    on!(tx, conn => done(sqlx::query(
+        "insert into run_inputs (run_seq, dataset_version_id, context) values ($1, $2, $3) on conflict do nothing")
+        .bind(run_seq).bind(dataset_version_id).bind(context).execute(conn).await?));
+    Ok(())
+}
+
 /// Appends points as a set: one that is there already changes nothing. Keys are locked in their order, so that two batches
 /// can't wait for each other.
 pub async fn append_metrics(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[MetricPoint]) -> Result<()> {

@@ -1,0 +1,100 @@
+//! What is computed: the built-in trainer, from a job's spec and a table to a model that can be stored.
+
+mod compile;
+mod outputs;
+
+use crate::domain::training::TrainSpec;
+use crate::ml::{Control, Event, FitError, Outcome, Table, Trainer};
+
+pub use outputs::Outputs;
+
+/// What a fit reports while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// Metrics at a step, and how many epochs are done.
+    Metrics {
+        /// Steps since the start of the fit.
+        step: u64,
+        /// Epochs that are complete.
+        epochs: u64,
+        /// Key and value.
+        values: Vec<(&'static str, f64)>,
+    },
+    /// All that is needed to go on after `step`.
+    Checkpoint {
+        /// Steps since the start of the fit.
+        step: u64,
+        /// Opaque bytes for [`fit`].
+        bytes: Vec<u8>,
+    },
+}
+
+/// What the caller wants after a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Go on.
+    GoOn,
+    /// Report a checkpoint, then go on.
+    Checkpoint,
+    /// Report a checkpoint, then stop.
+    CheckpointAndStop,
+    /// Stop at once.
+    Stop,
+}
+
+/// Fits what `spec` describes, from the start or from a checkpoint of an earlier attempt. `observe` sees every report on the
+/// calling thread; `None` means that it asked to stop.
+///
+/// # Errors
+/// What is wrong with spec, data or checkpoint, and [`FitError::Diverged`].
+pub fn fit(
+    spec: &TrainSpec,
+    table: &Table,
+    validation: Option<&Table>,
+    checkpoint: Option<&[u8]>,
+    observe: &mut dyn FnMut(Report) -> Wish,
+) -> Result<Option<Outputs>, FitError> {
+    let config = compile::config(spec, table)?;
+    let metric = config.loss.metric_name();
+    let mut trainer = match checkpoint {
+        None => Trainer::new(config, table, validation)?,
+        Some(bytes) => Trainer::restore(config, table, validation, bytes)?,
+    };
+    let mut at = 0;
+    let mut stop = false;
+    let outcome = trainer.run(spec.log_every_n_steps, &mut |event| {
+        let report = match event {
+            Event::Steps(r) => {
+                at = r.step;
+                let values = vec![("loss", r.loss), (metric, r.metric)];
+                Report::Metrics { step: r.step, epochs: r.epoch as u64 - 1, values }
+            }
+            Event::Epoch(r) => {
+                at = r.step;
+                let mut values = vec![("epoch", r.epoch as f64), ("loss", r.loss), (metric, r.metric)];
+                values.extend(r.val_loss.map(|v| ("val_loss", v)));
+                values.extend(r.val_metric.map(|v| (validation_name(metric), v)));
+                Report::Metrics { step: r.step, epochs: r.epoch as u64, values }
+            }
+            Event::Checkpoint(bytes) => Report::Checkpoint { step: at, bytes: bytes.to_vec() },
+        };
+        match observe(report) {
+            Wish::GoOn if stop => Control::Stop,
+            Wish::GoOn => Control::Continue,
+            Wish::Checkpoint => Control::Checkpoint,
+            Wish::CheckpointAndStop => {
+                stop = true;
+                Control::Checkpoint
+            }
+            Wish::Stop => Control::Stop,
+        }
+    })?;
+    if outcome == Outcome::Stopped {
+        return Ok(None);
+    }
+    outputs::of(trainer, at, table, validation).map(Some)
+}
+
+fn validation_name(metric: &str) -> &'static str {
+    if metric == "mae" { "val_mae" } else { "val_accuracy" }
+}
