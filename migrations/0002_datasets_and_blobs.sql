@@ -55,13 +55,15 @@ create table dataset_versions (
     num_rows bigint,
     schema_json text,
     profile_json text,
+    preview_json text,
     created_by text not null,
     created_at bigint not null,
     updated_at bigint not null,
     row_version bigint not null,
     check (state in ('PENDING', 'UPLOADING', 'VALIDATING', 'FAILED', 'DELETED')
         or (version is not null and digest is not null and manifest_digest is not null
-            and num_rows is not null and schema_json is not null and profile_json is not null))
+            and num_rows is not null and schema_json is not null and profile_json is not null
+            and preview_json is not null))
 );
 create unique index dataset_versions_number on dataset_versions (dataset_id, version) where version is not null;
 create unique index dataset_versions_identity on dataset_versions (dataset_id, manifest_digest)

@@ -71,7 +71,7 @@ create table alias_events (
     model_id text not null references registered_models (id),
     alias text not null,
     revision bigint not null,
-    kind text not null check (kind in ('PROMOTE', 'ROLLBACK', 'SET', 'DELETE')),
+    kind text not null check (kind in ('PROMOTE', 'ROLLBACK', 'DELETE')),
     from_version bigint,
     to_version bigint,
     reverts_revision bigint,

@@ -6,26 +6,33 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::blob::BlobStore;
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::Config;
 use crate::service::{App, Parts};
 use crate::store::{Db, Options, migrate};
-use crate::{http, telemetry};
+use crate::{http, queue, telemetry, worker};
 
 /// Opens database and object store, brings the schema up to date and installs the first key.
 /// Returns the service and, at the very first start, the generated admin key.
 pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
     std::fs::create_dir_all(&config.data_dir).map_err(|e| format!("can't make {}: {e}", config.data_dir.display()))?;
     let db = connect(&config).await?;
-    migrate::run(&db).await.map_err(|e| format!("migration failed: {e}"))?;
+    bring_up_to_date(&db).await?;
     let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {e}"))?;
     let (committed, _) = watch::channel(0);
     let parts = Parts { config, db, blobs, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), committed };
     let app = App::new(parts);
     let key = app.keys().bootstrap().await.map_err(|e| e.to_string())?;
     Ok((app, key))
+}
+
+/// Makes or updates all tables, apalis' own included.
+pub async fn bring_up_to_date(db: &Db) -> Result<(), String> {
+    migrate::run(db).await.map_err(|e| format!("migration failed: {e}"))?;
+    queue::migrate(db).await.map_err(|e| format!("migration of the queue failed: {e}"))
 }
 
 /// Opens the database alone.
@@ -48,6 +55,7 @@ pub async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<()
     }
     println!("slipway listens on http://{local}");
     tracing::info!(address = %local, engine = app.db().engine(), "slipway is ready");
+    let background = Background::start(&app, app.config().worker_slots as usize, &stop);
     let mut draining = stop.clone();
     let server = axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { drop(stop.wait_for(|stopping| *stopping).await) });
@@ -58,6 +66,42 @@ pub async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<()
             tokio::time::sleep(grace).await;
         } => tracing::warn!("requests were still running at the end of the grace time"),
     }
+    background.end(grace).await;
     app.db().close().await;
     Ok(())
+}
+
+/// Runs jobs until `stop` is true, without serving anything.
+pub async fn work(config: Config, stop: watch::Receiver<bool>) -> Result<(), String> {
+    let grace = Duration::from_millis(config.shutdown_grace_ms);
+    let (app, _) = open(config).await?;
+    let slots = app.config().worker_slots.max(1) as usize;
+    let background = Background::start(&app, slots, &stop);
+    let mut stopping = stop.clone();
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    background.end(grace).await;
+    app.db().close().await;
+    Ok(())
+}
+
+/// What runs beside the doors.
+struct Background(JoinSet<()>);
+
+impl Background {
+    fn start(app: &App, slots: usize, stop: &watch::Receiver<bool>) -> Self {
+        let mut tasks = JoinSet::new();
+        if slots > 0 {
+            tasks.spawn(worker::run(app.clone(), slots, stop.clone()));
+        }
+        tasks.spawn(worker::keep_house(app.clone(), stop.clone()));
+        Self(tasks)
+    }
+
+    /// Waits for everything to end, which a stop makes it do.
+    async fn end(mut self, grace: Duration) {
+        let all = async { while self.0.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, all).await.is_err() {
+            tracing::warn!("background work was still running at the end of the grace time");
+        }
+    }
 }

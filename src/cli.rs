@@ -53,6 +53,12 @@ enum Command {
         #[arg(long)]
         port: Option<String>,
     },
+    /// Runs jobs and serves nothing: for machines beside a server, on the same Postgres and artifact store.
+    Worker {
+        /// Jobs at once.
+        #[arg(long)]
+        slots: Option<String>,
+    },
     /// Brings the database to the schema of this program.
     Migrate,
     /// Shows settings and makes keys.
@@ -89,6 +95,9 @@ pub fn run() -> ExitCode {
         flag("host", host);
         flag("port", port);
     }
+    if let Command::Worker { slots } = &cli.command {
+        flag("worker_slots", slots);
+    }
     let loaded = Sources::gather(cli.config.as_deref(), flags).and_then(|sources| Ok((config::load(&sources)?, sources)));
     let ((config, _), sources) = match loaded {
         Ok(loaded) => loaded,
@@ -106,6 +115,10 @@ pub fn run() -> ExitCode {
         Command::Server { .. } => runtime.block_on(async {
             let stop = on_signal()?;
             boot::serve(config, stop).await
+        }),
+        Command::Worker { .. } => runtime.block_on(async {
+            let stop = on_signal()?;
+            boot::work(config, stop).await
         }),
         Command::Migrate => runtime.block_on(migrate(&config)),
         Command::Config { what: ConfigCommand::Show { origin } } => {
@@ -129,7 +142,7 @@ pub fn run() -> ExitCode {
 async fn migrate(config: &Config) -> Result<(), String> {
     std::fs::create_dir_all(&config.data_dir).map_err(|e| e.to_string())?;
     let db = boot::connect(config).await?;
-    store::migrate::run(&db).await.map_err(|e| e.to_string())?;
+    boot::bring_up_to_date(&db).await?;
     let at = store::migrate::applied(&db).await.map_err(|e| e.to_string())?;
     db.close().await;
     print(&format!("schema is at {at}\n"))

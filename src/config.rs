@@ -166,6 +166,11 @@ impl Config {
         self.artifact_root.clone()
     }
 
+    /// Returns the folder of files that are on their way in or out.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.data_dir.join("spool")
+    }
+
     /// Tells whether `host` is a loopback address or name.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -115,6 +115,31 @@ impl From<crate::store::Error> for Error {
     }
 }
 
+impl From<crate::blob::BlobError> for Error {
+    fn from(error: crate::blob::BlobError) -> Self {
+        use crate::blob::BlobErrorKind as B;
+        let kind = match error.kind {
+            B::Unavailable => Kind::Unavailable,
+            B::TooLarge => Kind::TooLarge,
+            _ => Kind::Internal,
+        };
+        Self::new(kind, error.code(), error.to_string()).caused_by(error)
+    }
+}
+
+impl From<crate::data::DataError> for Error {
+    fn from(error: crate::data::DataError) -> Self {
+        let mut told = Self::invalid(error.code, error.to_string());
+        if let Some(line) = error.line {
+            told = told.with("line", line);
+        }
+        if let Some(column) = error.column {
+            told = told.with("column", column);
+        }
+        told
+    }
+}
+
 impl From<crate::domain::Invalid> for Error {
     fn from(invalid: crate::domain::Invalid) -> Self {
         Self::invalid(invalid.code, invalid.message)

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apalis_core::backend::ext::poll_strategy::{IntervalStrategy, PollSnapshot, PollStrategy, PollWith, StreamStrategy};
-use apalis_core::error::BoxDynError;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_postgres::{PostgresStorage, Pubsub};
@@ -95,7 +94,7 @@ async fn listen_postgres(db: &Db, name: &str, ring: impl Fn(String) + Clone + Se
         let ring = ring.clone();
         async move {
             ring(id);
-            Ok::<_, BoxDynError>(())
+            Ok::<_, std::io::Error>(())
         }
     });
     worker.run_until(stopped(stop)).await.map_err(|e| e.to_string())
@@ -110,7 +109,7 @@ async fn listen_sqlite(db: &Db, name: &str, ring: impl Fn(String) + Clone + Send
         let ring = ring.clone();
         async move {
             ring(id);
-            Ok::<_, BoxDynError>(())
+            Ok::<_, std::io::Error>(())
         }
     });
     worker.run_until(stopped(stop)).await.map_err(|e| e.to_string())

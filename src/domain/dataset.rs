@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::schema::Format;
 use super::time::Timestamp;
 
 /// Where a version stands.
@@ -93,8 +94,8 @@ pub struct DatasetVersion {
     pub state: VersionState,
     /// What a person should know about that.
     pub message: String,
-    /// `csv`, `jsonl` or `parquet`.
-    pub format: String,
+    /// How the table is written.
+    pub format: Format,
     /// `sha256:` of the bytes.
     pub digest: Option<String>,
     /// Size in bytes.

@@ -1,13 +1,17 @@
 //! The words of slipway and the decisions about them: pure types, parsing and state machines. Nothing here waits, stores or
 //! serves. A resource's serde form is its form on the native API.
 
+pub mod artifact;
 pub mod dataset;
 pub mod event;
 pub mod identity;
 pub mod job;
 pub mod key;
+pub mod model;
 pub mod page;
+pub mod promotion;
 pub mod run;
+pub mod schema;
 pub mod time;
 pub mod training;
 

@@ -42,7 +42,8 @@ pub struct TrainSpec {
     /// Preparation of the features.
     #[serde(default)]
     pub preprocessing: PreprocessingSpec,
-    /// Logs the running loss after every so many steps; 0 logs at the end of each epoch only.
+    /// Logs the running loss after every so many steps; 0 logs at the end of each epoch only, 1000 is
+    /// the most.
     #[serde(default = "default_log_every")]
     pub log_every_n_steps: u64,
     /// Failed attempts after which the job fails, 1 to 20.
@@ -299,6 +300,9 @@ impl TrainSpec {
         }
         if self.validation_dataset.is_none() && self.validation_dataset_version.is_some() {
             return bad("validation_dataset_version needs validation_dataset");
+        }
+        if self.log_every_n_steps > 1000 {
+            return bad("log_every_n_steps must be at most 1000");
         }
         if self.max_failures == 0 || self.max_failures > 20 || self.max_duration_seconds == Some(0) {
             return bad("max_failures must be 1 to 20 and max_duration_seconds at least 1");

@@ -1,10 +1,13 @@
 //! Use cases: each method begins a transaction, loads, lets `domain` decide, writes, emits an event and commits. The HTTP
 //! dialects and the workers call the same methods; nothing here knows of either.
 
+mod datasets;
 mod events;
 mod jobs;
 mod keys;
+mod models;
 mod runs;
+mod training;
 
 use std::sync::Arc;
 
@@ -15,10 +18,17 @@ use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::store::Db;
 
+pub use datasets::{Datasets, Staged};
 pub use events::Events;
 pub use jobs::{Claim, Jobs};
 pub use keys::Keys;
+pub use models::{Models, Promotion, Rollback, Target};
 pub use runs::Runs;
+pub use training::Training;
+
+// what the doors show and take without looking into it
+pub use crate::data::Overrides;
+pub use crate::stats::profile::ColumnProfile;
 
 /// Everything a use case may touch. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +61,11 @@ impl App {
         &self.0.config
     }
 
+    /// Data sets and their versions.
+    pub fn datasets(&self) -> Datasets<'_> {
+        Datasets(self)
+    }
+
     /// API keys and authentication.
     pub fn keys(&self) -> Keys<'_> {
         Keys(self)
@@ -61,9 +76,19 @@ impl App {
         Jobs(self)
     }
 
+    /// The registry.
+    pub fn models(&self) -> Models<'_> {
+        Models(self)
+    }
+
     /// Runs and what they log.
     pub fn runs(&self) -> Runs<'_> {
         Runs(self)
+    }
+
+    /// Attempts of training jobs.
+    pub fn training(&self) -> Training<'_> {
+        Training(self)
     }
 
     /// The stream of events.
@@ -87,6 +112,20 @@ impl App {
 
     pub(crate) fn db(&self) -> &Db {
         &self.0.db
+    }
+
+    pub(crate) fn blobs(&self) -> &BlobStore {
+        &self.0.blobs
+    }
+
+    /// Returns a new id.
+    pub(crate) fn new_id(&self) -> String {
+        self.0.ids.next()
+    }
+
+    /// Deletes what nobody needs any more.
+    pub async fn tidy(&self) -> crate::error::Result<()> {
+        Ok(crate::queue::prune(self.db(), self.now()).await?)
     }
 
     pub(crate) fn now(&self) -> crate::domain::time::Timestamp {

@@ -6,6 +6,7 @@
 
 pub mod baseline;
 mod codec;
+pub mod collect;
 pub mod contingency;
 pub mod distance;
 pub mod drift;
@@ -14,8 +15,10 @@ mod measure;
 pub mod multiple;
 mod novel;
 pub mod profile;
+pub mod reference;
 pub mod report;
 pub mod rules;
+mod sketch;
 pub mod special;
 pub mod tables;
 pub mod window;

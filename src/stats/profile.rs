@@ -176,6 +176,34 @@ impl NumericProfile {
         Self { count: count as u64, non_finite: 0, min, max, mean, std: variance.sqrt(), edges, counts, sums }
     }
 
+    /// Makes a profile of ascending finite values that each stand for a number of values, by the rule of exact profiles.
+    pub(crate) fn from_weighted(weighted: &[(f64, u64)]) -> Self {
+        let count: u64 = weighted.iter().map(|(_, weight)| weight).sum();
+        let (Some(&(min, _)), Some(&(max, _))) = (weighted.first(), weighted.last()) else {
+            return Self::empty();
+        };
+        let mut edges: Vec<f64> = Vec::with_capacity(MAX_EDGES);
+        let mut below = 0;
+        for &(value, weight) in weighted {
+            below += weight;
+            while edges.len() < MAX_EDGES && below * (MAX_EDGES as u64 + 1) >= (edges.len() as u64 + 1) * count {
+                edges.push(value);
+            }
+        }
+        edges.dedup();
+        edges.retain(|edge| *edge < max);
+        let mut counts = vec![0; edges.len() + 1];
+        let mut sums = vec![0.0; edges.len() + 1];
+        for &(value, weight) in weighted {
+            let bin = edges.partition_point(|edge| *edge < value);
+            counts[bin] += weight;
+            sums[bin] += value * weight as f64;
+        }
+        let mean = sums.iter().sum::<f64>() / count as f64;
+        let squares: f64 = weighted.iter().map(|(value, weight)| (value - mean).powi(2) * *weight as f64).sum();
+        Self { count, non_finite: 0, min, max, mean, std: (squares / count as f64).sqrt(), edges, counts, sums }
+    }
+
     fn empty() -> Self {
         Self { count: 0, non_finite: 0, min: 0.0, max: 0.0, mean: 0.0, std: 0.0, edges: Vec::new(), counts: vec![0], sums: vec![0.0] }
     }

@@ -1,7 +1,8 @@
 //! Data sets, their versions and the objects they name.
 
-use super::{Error, Result, Tx, done, on};
+use super::{Error, Result, Tx, done, json, on, to_json};
 use crate::domain::dataset::{Dataset, DatasetVersion, VersionState};
+use crate::domain::schema::{Format, Schema};
 use crate::domain::time::Timestamp;
 
 /// Finds a data set, or makes it under `id`; returns its id.
@@ -50,13 +51,14 @@ struct Row {
 impl Row {
     fn version(self) -> Result<DatasetVersion> {
         let state = VersionState::parse(&self.state).ok_or_else(|| Error::decode("dataset_versions", "state", &self.id, &self.state))?;
+        let format = Format::parse(&self.format).ok_or_else(|| Error::decode("dataset_versions", "format", &self.id, &self.format))?;
         Ok(DatasetVersion {
             id: self.id,
             dataset: self.dataset,
             version: self.version,
             state,
             message: self.state_message,
-            format: self.format,
+            format,
             digest: self.digest,
             size_bytes: self.size_bytes,
             num_rows: self.num_rows,
@@ -95,4 +97,98 @@ pub async fn list_versions(tx: &mut Tx, workspace: &str, name: &str, before: i64
         "and v.version < $3 and v.state <> 'DELETED' order by v.version desc limit $4"))
         .bind(workspace).bind(name).bind(before).bind(limit).fetch_all(conn).await?);
     rows.into_iter().map(Row::version).collect()
+}
+
+/// Finds the version of the same bytes, format and schema.
+pub async fn find_same(tx: &mut Tx, workspace: &str, name: &str, manifest_digest: &str) -> Result<Option<DatasetVersion>> {
+    let row: Option<Row> = on!(tx, conn => sqlx::query_as(concat!(columns!(),
+        "and v.manifest_digest = $3 and v.state in ('READY', 'QUARANTINED', 'ARCHIVED')"))
+        .bind(workspace).bind(name).bind(manifest_digest).fetch_optional(conn).await?);
+    row.map(Row::version).transpose()
+}
+
+/// A version whose content has passed validation.
+#[derive(Clone, Debug)]
+pub struct NewVersion<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The data set.
+    pub dataset_id: &'a str,
+    /// How the table is written.
+    pub format: Format,
+    /// `sha256:` of the bytes.
+    pub digest: &'a str,
+    /// `sha256:` of bytes, format and schema together.
+    pub manifest_digest: &'a str,
+    /// Size in bytes.
+    pub size_bytes: i64,
+    /// Number of rows.
+    pub num_rows: i64,
+    /// Its columns.
+    pub schema: &'a Schema,
+    /// A profile per column, as JSON.
+    pub profile_json: &'a str,
+    /// The first rows, as JSON.
+    pub preview_json: &'a str,
+    /// Who uploaded it.
+    pub created_by: &'a str,
+}
+
+/// Draws the next number of a data set, whose row stays locked until the transaction ends.
+pub async fn next_number(tx: &mut Tx, dataset_id: &str, at: Timestamp) -> Result<i64> {
+    Ok(on!(tx, conn => sqlx::query_scalar(
+        "update datasets set last_version = last_version + 1, updated_at = $2, row_version = row_version + 1 where id = $1 returning last_version")
+        .bind(dataset_id).bind(at.0).fetch_one(conn).await?))
+}
+
+/// Inserts a ready version.
+pub async fn insert_version(tx: &mut Tx, workspace: &str, number: i64, new: &NewVersion<'_>, at: Timestamp) -> Result<()> {
+    on!(tx, conn => done(sqlx::query(
+        "insert into dataset_versions (id, workspace, dataset_id, version, state, state_message, format, digest, manifest_digest, size_bytes,
+            num_rows, schema_json, profile_json, preview_json, created_by, created_at, updated_at, row_version)
+         values ($1, $2, $3, $4, 'READY', '', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, 1)")
+        .bind(new.id).bind(workspace).bind(new.dataset_id).bind(number).bind(new.format.as_str()).bind(new.digest)
+        .bind(new.manifest_digest).bind(new.size_bytes).bind(new.num_rows).bind(to_json(new.schema)).bind(new.profile_json)
+        .bind(new.preview_json).bind(new.created_by).bind(at.0).execute(conn).await?));
+    Ok(())
+}
+
+/// Moves a version from one state to another; false when it was not in the first.
+pub async fn set_state(tx: &mut Tx, workspace: &str, id: &str, from: VersionState, to: VersionState, message: &str, at: Timestamp) -> Result<bool> {
+    let changed = on!(tx, conn => sqlx::query(
+        "update dataset_versions set state = $4, state_message = $5, updated_at = $6, row_version = row_version + 1
+         where workspace = $1 and id = $2 and state = $3")
+        .bind(workspace).bind(id).bind(from.as_str()).bind(to.as_str()).bind(message).bind(at.0).execute(conn).await?.rows_affected());
+    Ok(changed == 1)
+}
+
+/// Reads the schema of a version.
+pub async fn find_schema(tx: &mut Tx, workspace: &str, id: &str) -> Result<Schema> {
+    json("dataset_versions", "schema_json", id, &find_text(tx, workspace, id, Text::Schema).await?)
+}
+
+/// Reads the profiles of a version's columns, as JSON.
+pub async fn find_profile(tx: &mut Tx, workspace: &str, id: &str) -> Result<serde_json::Value> {
+    json("dataset_versions", "profile_json", id, &find_text(tx, workspace, id, Text::Profile).await?)
+}
+
+/// Reads the first rows of a version, as JSON.
+pub async fn find_preview(tx: &mut Tx, workspace: &str, id: &str) -> Result<serde_json::Value> {
+    json("dataset_versions", "preview_json", id, &find_text(tx, workspace, id, Text::Preview).await?)
+}
+
+#[derive(Clone, Copy)]
+enum Text {
+    Schema,
+    Profile,
+    Preview,
+}
+
+async fn find_text(tx: &mut Tx, workspace: &str, id: &str, which: Text) -> Result<String> {
+    let sql = match which {
+        Text::Schema => "select schema_json from dataset_versions where workspace = $1 and id = $2",
+        Text::Profile => "select profile_json from dataset_versions where workspace = $1 and id = $2",
+        Text::Preview => "select preview_json from dataset_versions where workspace = $1 and id = $2",
+    };
+    Ok(on!(tx, conn => sqlx::query_scalar(sql).bind(workspace).bind(id).fetch_one(conn).await?))
 }

@@ -2,12 +2,15 @@
 //! checks it twice. Functions take `&mut Tx`, speak domain types and never decide: that is the service's and the domain's part.
 //! Migrations are in `migrate`, one file per noun holds the rest.
 
+pub mod alias;
+pub mod artifact;
 mod connect;
 pub mod dataset;
 pub mod event;
 pub mod identity;
 pub mod job;
 pub mod migrate;
+pub mod model;
 pub mod run;
 
 use sqlx::{Postgres, Sqlite, Transaction};

@@ -130,6 +130,14 @@ pub async fn add_input(tx: &mut Tx, run_seq: i64, dataset_version_id: &str, cont
     Ok(())
 }
 
+/// Lists the digests of the data that a run reads.
+pub async fn input_digests(tx: &mut Tx, run_seq: i64) -> Result<Vec<String>> {
+    Ok(on!(tx, conn => sqlx::query_scalar(
+        "select distinct v.digest from run_inputs i join dataset_versions v on v.id = i.dataset_version_id
+         where i.run_seq = $1 and v.digest is not null order by v.digest")
+        .bind(run_seq).fetch_all(conn).await?))
+}
+
 /// Appends points as a set: one that is there already changes nothing. Keys are locked in their order, so that two batches
 /// can't wait for each other.
 pub async fn append_metrics(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[MetricPoint]) -> Result<()> {

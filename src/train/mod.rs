@@ -8,9 +8,14 @@ use crate::ml::{Control, Event, FitError, Outcome, Table, Trainer};
 
 pub use outputs::Outputs;
 
+/// Steps after which a fit that logs epochs alone still asks whether it should go on.
+const HEARING: u64 = 250;
+
 /// What a fit reports while it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
+    /// It goes on; there is nothing to log.
+    Alive,
     /// Metrics at a step, and how many epochs are done.
     Metrics {
         /// Steps since the start of the fit.
@@ -62,8 +67,13 @@ pub fn fit(
     };
     let mut at = 0;
     let mut stop = false;
-    let outcome = trainer.run(spec.log_every_n_steps, &mut |event| {
+    let every = if spec.log_every_n_steps == 0 { HEARING } else { spec.log_every_n_steps };
+    let outcome = trainer.run(every, &mut |event| {
         let report = match event {
+            Event::Steps(r) if spec.log_every_n_steps == 0 => {
+                at = r.step;
+                Report::Alive
+            }
             Event::Steps(r) => {
                 at = r.step;
                 let values = vec![("loss", r.loss), (metric, r.metric)];

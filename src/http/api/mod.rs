@@ -1,8 +1,10 @@
 //! The native API under `/api/v1`.
 
+mod dataset;
 mod event;
 mod job;
 mod key;
+mod model;
 mod run;
 
 use serde::Deserialize;
@@ -16,12 +18,24 @@ use crate::domain::page::PageRequest;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let admin = Permission::AtLeast(Role::Admin);
+    let operator = Permission::AtLeast(Role::Operator);
     let developer = Permission::AtLeast(Role::Developer);
     let viewer = Permission::AtLeast(Role::Viewer);
     routes
         .add(admin, routes!(key::create))
         .add(admin, routes!(key::list))
         .add(admin, routes!(key::revoke))
+        .add(viewer, routes!(dataset::list))
+        .add(viewer, routes!(dataset::get))
+        .add(developer, routes!(dataset::upload))
+        .add(viewer, routes!(dataset::list_versions))
+        .add(viewer, routes!(dataset::get_version))
+        .add(viewer, routes!(dataset::schema))
+        .add(viewer, routes!(dataset::profile))
+        .add(viewer, routes!(dataset::preview))
+        .add(viewer, routes!(dataset::content))
+        .add(developer, routes!(dataset::archive))
+        .add(developer, routes!(dataset::restore))
         .add(viewer, routes!(event::list))
         .add(viewer, routes!(event::stream))
         .add(viewer, routes!(run::list_experiments))
@@ -36,6 +50,24 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(viewer, routes!(job::get))
         .add(viewer, routes!(job::attempts))
         .add(developer, routes!(job::cancel))
+        .add(developer, routes!(model::create))
+        .add(viewer, routes!(model::list))
+        .add(viewer, routes!(model::get))
+        .add(operator, routes!(model::update))
+        .add(developer, routes!(model::register))
+        .add(viewer, routes!(model::list_versions))
+        .add(viewer, routes!(model::get_version))
+        .add(operator, routes!(model::set_status))
+        .add(developer, routes!(model::set_tag))
+        .add(developer, routes!(model::delete_tag))
+        .add(developer, routes!(model::set_version_tag))
+        .add(developer, routes!(model::delete_version_tag))
+        .add(operator, routes!(model::promote))
+        .add(operator, routes!(model::rollback))
+        .add(viewer, routes!(model::alias))
+        .add(operator, routes!(model::delete_alias))
+        .add(viewer, routes!(model::history))
+        .add(viewer, routes!(model::version_at))
 }
 
 /// Which page of a list.

@@ -7,7 +7,8 @@ use slipway::clock::{FixedClock, SeededIds};
 use slipway::config::{Config, Sources, load};
 use slipway::domain::time::Timestamp;
 use slipway::service::{App, Parts};
-use slipway::store::{Db, Options, migrate};
+use slipway::boot::bring_up_to_date;
+use slipway::store::{Db, Options};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// Start of the tests' clock: 2026-01-01T00:00:00Z.
@@ -48,7 +49,7 @@ impl World {
             }
         };
         let db = Db::connect(&Options { url, max_connections: 8 }).await.unwrap();
-        migrate::run(&db).await.unwrap();
+        bring_up_to_date(&db).await.unwrap();
         let flags = vec![("data_dir", folder.display().to_string())];
         let (config, _): (Config, _) = load(&Sources { flags, ..Sources::default() }).unwrap();
         let blobs = BlobStore::open(&folder.join("artifacts").display().to_string(), &BlobOptions::default()).unwrap();

@@ -1,0 +1,169 @@
+//! The story: upload, train, promote, predict, train again, drift, roll back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::{Client, answer};
+use super::traffic::{self, CSV, Load};
+
+const MODEL: &str = "breast-cancer";
+const PREDICT: &str = "/v1/models/breast-cancer:predict";
+/// A promotion is served within a second; this is for machines that are busy with something else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) async fn tell(client: &Arc<Client>) -> Result<(), String> {
+    upload(client).await?;
+    let first = train(client, "2. Train a network of 30 → 64 → 64 → 1 through the job queue", json!({ "seed": 1 })).await?;
+    promote(client, "3. Promote it", &first, "first model").await?;
+    predict(client, &first).await?;
+    let second = train(client, "5. Train a second version, with a penalty on large weights", json!({ "seed": 2, "l2": 0.001 })).await?;
+    promote(client, "6. Promote the second version", &second, "regularised").await?;
+    drift(client, &second).await?;
+    roll_back(client, &first, &second).await
+}
+
+fn heading(text: &str) {
+    println!("\n{text}");
+}
+
+async fn upload(client: &Client) -> Result<(), String> {
+    heading("1. Upload a data set: Breast Cancer Wisconsin, 569 rows, 30 features");
+    let path = "/api/v1/datasets/breast-cancer/versions?format=csv";
+    client.show(path, " --data-binary @demo/breast_cancer.csv -H 'content-type: text/csv'");
+    let request = client.request(Method::POST, path).header("content-type", "text/csv").body(CSV);
+    let version = answer(request).await?;
+    println!("  → version {} with {} rows, {}", version["version"], version["num_rows"], text(&version["digest"]));
+    Ok(())
+}
+
+async fn train(client: &Client, title: &str, network: Value) -> Result<Value, String> {
+    heading(title);
+    let spec = json!({ "dataset": "breast-cancer", "target": "diagnosis", "register_as": MODEL, "experiment": "demo", "network": network });
+    let job = client.post_shown("/api/v1/jobs", &spec).await?;
+    let (job_id, run_id) = (text(&job["job_id"]), text(&job["run_id"]));
+    let mut shown = 0;
+    loop {
+        let job = client.get(&format!("/api/v1/jobs/{job_id}")).await?;
+        let run = client.get(&format!("/api/v1/runs/{run_id}")).await?;
+        let done = job["progress"]["completed"].as_u64().unwrap_or(0);
+        if done > shown {
+            shown = done;
+            let (m, total) = (&run["metrics"], &job["progress"]["total"]);
+            println!("  epoch {done:>2}/{total}  loss {:.4}  val_loss {:.4}  val_accuracy {:.3}", num(&m["loss"]), num(&m["val_loss"]), num(&m["val_accuracy"]));
+        }
+        match job["state"].as_str() {
+            Some("PENDING" | "RUNNING") => tokio::time::sleep(Duration::from_millis(50)).await,
+            Some("SUCCEEDED") => {
+                let (m, version) = (&run_metrics(client, &run_id).await?, job["result"]["version"].clone());
+                println!("  → version {version}: accuracy {:.3}, ROC AUC {:.4} on held-out rows", num(&m["eval_accuracy"]), num(&m["eval_roc_auc"]));
+                client.show(&format!("/api/v1/runs/{run_id}"), "");
+                return Ok(version);
+            }
+            _ => return Err(format!("the job ended as {}: {}", job["state"], job["message"])),
+        }
+    }
+}
+
+async fn run_metrics(client: &Client, run_id: &str) -> Result<Value, String> {
+    Ok(client.get(&format!("/api/v1/runs/{run_id}")).await?["metrics"].clone())
+}
+
+async fn promote(client: &Client, title: &str, version: &Value, reason: &str) -> Result<(), String> {
+    heading(title);
+    let path = format!("/api/v1/models/{MODEL}/aliases/champion");
+    let begun = Instant::now();
+    client.post_shown(&path, &json!({ "version": version, "reason": reason })).await?;
+    served(client, version).await?;
+    println!("  → champion is version {version}, served after {} ms", begun.elapsed().as_millis());
+    Ok(())
+}
+
+/// Waits until predictions name the version.
+async fn served(client: &Client, version: &Value) -> Result<(), String> {
+    let wanted = version.to_string();
+    let begun = Instant::now();
+    let row = traffic::rows(false);
+    loop {
+        let sent = client.request(Method::POST, PREDICT).json(&traffic::request(&row[..1])).send().await.map_err(|e| e.to_string())?;
+        let by = sent.headers().get("x-slipway-model-version").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        if sent.status().is_success() && by == wanted {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("version {wanted} is not served: {} by version {by:?}", sent.status()));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn predict(client: &Client, version: &Value) -> Result<(), String> {
+    heading("4. Predict, as TensorFlow Serving's clients do");
+    let rows = traffic::rows(false);
+    let picked = [rows[0].clone(), rows[19].clone()];
+    let answer = client.post_shown(PREDICT, &traffic::request(&picked)).await?;
+    println!("  → version {version} answers {}: how likely each is malignant", answer["predictions"]);
+    Ok(())
+}
+
+async fn drift(client: &Client, version: &Value) -> Result<(), String> {
+    heading("7. Watch it: usual traffic, then traffic from a scanner whose scale is off by 15 %");
+    let evaluate = format!("/api/v1/models/{MODEL}/monitor/evaluate");
+    for (name, drifted) in [("usual", false), ("drifted", true)] {
+        let from = client.get("/api/v1/time").await?["now"].clone();
+        for rows in traffic::rows(drifted).chunks(32) {
+            client.post(PREDICT, &traffic::request(rows)).await?;
+        }
+        let to = client.get("/api/v1/time").await?["now"].clone();
+        let body = json!({ "version": version, "from": from, "to": to, "store": true });
+        let report = client.post_shown(&evaluate, &body).await?;
+        show_report(name, &report);
+    }
+    client.show(&format!("/api/v1/models/{MODEL}/drift-reports"), "");
+    Ok(())
+}
+
+fn show_report(name: &str, report: &Value) {
+    let columns = report["report"]["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_drifted = |column: &&Value| matches!(column["verdict"].as_str(), Some("alert" | "severe"));
+    let drifted: Vec<&Value> = columns.iter().filter(is_drifted).collect();
+    println!("  → {name} traffic: {} on {} rows; {} of {} columns drifted", text(&report["state"]), report["num_rows"], drifted.len(), columns.len());
+    for column in drifted.iter().take(5) {
+        println!("    {:<24} effect {:>6.3}  p {:.1e}  {}", text(&column["name"]), num(&column["effect"]), num(&column["p_adjusted"]), text(&column["verdict"]));
+    }
+}
+
+async fn roll_back(client: &Arc<Client>, first: &Value, second: &Value) -> Result<(), String> {
+    heading("8. Roll back while requests go on");
+    let load = Arc::new(Load::default());
+    let running: Vec<_> = (0..2).map(|_| tokio::spawn(load.clone().run(client.clone(), PREDICT.to_owned()))).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    let path = format!("/api/v1/models/{MODEL}/aliases/champion/rollback");
+    client.post_shown(&path, &json!({ "to_version": first, "reason": "inputs drifted" })).await?;
+    served(client, first).await?;
+    let took = begun.elapsed().as_millis();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    load.stop();
+    for task in running {
+        task.await.map_err(|e| e.to_string())?;
+    }
+    let (answered, failed) = (load.answered.load(Ordering::Relaxed), load.failed.load(Ordering::Relaxed));
+    println!("  → from version {second} back to version {first} in {took} ms; {answered} requests answered meanwhile, {failed} failed");
+    client.show(&format!("/api/v1/models/{MODEL}/aliases/champion/history"), "");
+    if failed > 0 {
+        return Err(format!("{failed} requests failed during the rollback"));
+    }
+    Ok(())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn num(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}

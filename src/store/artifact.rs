@@ -1,0 +1,41 @@
+//! Stored objects and the names that owners give them.
+
+use super::{Error, Result, Tx, done, on};
+use crate::domain::artifact::Artifact;
+use crate::domain::time::Timestamp;
+
+/// Notes that an object was written and verified. It has to come before any row that names the digest.
+pub async fn record_blob(tx: &mut Tx, workspace: &str, digest: &str, generation: u32, size: i64, at: Timestamp) -> Result<()> {
+    on!(tx, conn => done(sqlx::query(
+        "insert into blobs (workspace, digest, generation, size_bytes, state, created_at, touched_at) values ($1, $2, $3, $4, 'live', $5, $5)
+         on conflict (workspace, digest) do update set generation = excluded.generation, state = 'live', touched_at = excluded.touched_at")
+        .bind(workspace).bind(digest).bind(i64::from(generation)).bind(size).bind(at.0).execute(conn).await?));
+    Ok(())
+}
+
+/// Returns the generation under which a digest is stored, or is to be stored when it is not yet.
+pub async fn find_generation(tx: &mut Tx, workspace: &str, digest: &str) -> Result<u32> {
+    let found: Option<i64> = on!(tx, conn => sqlx::query_scalar("select generation from blobs where workspace = $1 and digest = $2")
+        .bind(workspace).bind(digest).fetch_optional(conn).await?);
+    let generation = found.unwrap_or(0);
+    u32::try_from(generation).map_err(|_| Error::decode("blobs", "generation", digest, generation))
+}
+
+/// Gives a stored object a name.
+pub async fn add_artifact(tx: &mut Tx, workspace: &str, owner: &str, owner_id: &str, file: &Artifact, at: Timestamp) -> Result<()> {
+    on!(tx, conn => done(sqlx::query(
+        "insert into artifacts (workspace, owner, owner_id, path, digest, size_bytes, media_type, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (workspace, owner, owner_id, path) do update set digest = excluded.digest, size_bytes = excluded.size_bytes,
+            media_type = excluded.media_type, created_at = excluded.created_at")
+        .bind(workspace).bind(owner).bind(owner_id).bind(&file.path).bind(&file.digest).bind(file.size_bytes)
+        .bind(&file.media_type).bind(at.0).execute(conn).await?));
+    Ok(())
+}
+
+/// Lists the files of an owner by path.
+pub async fn list_artifacts(tx: &mut Tx, workspace: &str, owner: &str, owner_id: &str) -> Result<Vec<Artifact>> {
+    let rows: Vec<(String, String, i64, String)> = on!(tx, conn => sqlx::query_as(
+        "select path, digest, size_bytes, media_type from artifacts where workspace = $1 and owner = $2 and owner_id = $3 order by path")
+        .bind(workspace).bind(owner).bind(owner_id).fetch_all(conn).await?);
+    Ok(rows.into_iter().map(|(path, digest, size_bytes, media_type)| Artifact { path, digest, size_bytes, media_type }).collect())
+}
