@@ -22,9 +22,7 @@ pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
     let db = connect(&config).await?;
     bring_up_to_date(&db).await?;
     let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {e}"))?;
-    let (committed, _) = watch::channel(0);
-    let parts = Parts { config, db, blobs, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), committed };
-    let app = App::new(parts);
+    let app = App::new(Parts::new(config, db, blobs, Arc::new(SystemClock), Arc::new(SystemIds)));
     let key = app.keys().bootstrap().await.map_err(|e| e.to_string())?;
     Ok((app, key))
 }
@@ -55,7 +53,8 @@ pub async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<()
     }
     println!("slipway listens on http://{local}");
     tracing::info!(address = %local, engine = app.db().engine(), "slipway is ready");
-    let background = Background::start(&app, app.config().worker_slots as usize, &stop);
+    let mut background = Background::start(&app, app.config().worker_slots as usize, &stop);
+    background.serve(&app, &stop);
     let mut draining = stop.clone();
     let server = axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { drop(stop.wait_for(|stopping| *stopping).await) });
@@ -95,6 +94,12 @@ impl Background {
         }
         tasks.spawn(worker::keep_house(app.clone(), stop.clone()));
         Self(tasks)
+    }
+
+    /// Keeps what is served equal to what the aliases say.
+    fn serve(&mut self, app: &App, stop: &watch::Receiver<bool>) {
+        let (app, stop) = (app.clone(), stop.clone());
+        self.0.spawn(async move { app.serving().run(stop).await });
     }
 
     /// Waits for everything to end, which a stop makes it do.

@@ -166,6 +166,15 @@ impl Config {
         self.artifact_root.clone()
     }
 
+    /// Returns the URL at which clients reach this server, as far as the settings know it.
+    pub fn url(&self) -> String {
+        if !self.public_url.is_empty() {
+            return self.public_url.trim_end_matches('/').to_owned();
+        }
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("http://{host}:{}", self.port)
+    }
+
     /// Returns the folder of files that are on their way in or out.
     pub fn spool_dir(&self) -> PathBuf {
         self.data_dir.join("spool")

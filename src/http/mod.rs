@@ -35,7 +35,7 @@ pub struct Http {
 
 /// Builds all doors. Fails when a documented route has no policy row or the other way round.
 pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, String> {
-    let routes = api::routes(ops::routes(routes::Routes::new(), metrics));
+    let routes = inference::routes(api::routes(ops::routes(routes::Routes::new(), metrics)));
     let (router, policy, openapi) = routes.finish()?;
     let state = auth::Gate::new(app.clone(), policy.clone());
     let ids = app.clone();

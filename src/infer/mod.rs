@@ -1,4 +1,7 @@
-//! Loaded models: the tensors that travel and the signature of a model.
+//! Loaded models: the tensors that travel, the engines that answer, and the table that says who answers what.
 
+pub mod engine;
+pub mod native;
+pub mod router;
 pub mod signature;
 pub mod tensor;

@@ -6,7 +6,9 @@ mod events;
 mod jobs;
 mod keys;
 mod models;
+mod observe;
 mod runs;
+mod serving;
 mod training;
 
 use std::sync::Arc;
@@ -23,7 +25,9 @@ pub use events::Events;
 pub use jobs::{Claim, Jobs};
 pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
+pub use observe::{Observation, Observations};
 pub use runs::Runs;
+pub use serving::{Deck, Serving};
 pub use training::Training;
 
 // what the doors show and take without looking into it
@@ -48,6 +52,19 @@ pub struct Parts {
     pub ids: Arc<dyn Ids>,
     /// Counts commits of this process that readers of events may want to look at.
     pub committed: watch::Sender<u64>,
+    /// What this process serves.
+    pub deck: Deck,
+    /// Predictions on their way to monitoring.
+    pub observations: Observations,
+}
+
+impl Parts {
+    /// Completes what differs between processes with what does not.
+    pub fn new(config: Config, db: Db, blobs: BlobStore, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let deck = Deck::new(ids.next());
+        let (committed, _) = watch::channel(0);
+        Self { config, db, blobs, clock, ids, committed, deck, observations: Observations::default() }
+    }
 }
 
 impl App {
@@ -86,6 +103,11 @@ impl App {
         Runs(self)
     }
 
+    /// What is loaded, and answers.
+    pub fn serving(&self) -> Serving<'_> {
+        Serving(self)
+    }
+
     /// Attempts of training jobs.
     pub fn training(&self) -> Training<'_> {
         Training(self)
@@ -112,6 +134,14 @@ impl App {
 
     pub(crate) fn db(&self) -> &Db {
         &self.0.db
+    }
+
+    pub(crate) fn deck(&self) -> &Deck {
+        &self.0.deck
+    }
+
+    pub(crate) fn observations(&self) -> &Observations {
+        &self.0.observations
     }
 
     pub(crate) fn blobs(&self) -> &BlobStore {

@@ -12,6 +12,7 @@ pub mod job;
 pub mod migrate;
 pub mod model;
 pub mod run;
+pub mod serving;
 
 use sqlx::{Postgres, Sqlite, Transaction};
 

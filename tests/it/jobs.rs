@@ -1,27 +1,18 @@
 //! The life of a job against both databases: fenced attempts, lost workers, cancelled work.
 
+use bytes::Bytes;
 use slipway::domain::identity::Caller;
 use slipway::domain::job::{JobState, Reason};
 use slipway::domain::run::{MetricPoint, Number, RunStatus};
+use slipway::domain::schema::Format;
 use slipway::domain::training::TrainSpec;
-use slipway::store::Db;
 
 use crate::support::db::{ENGINES, World};
 
-/// Publishes an empty data set version, which is all that submitting asks for.
+/// Uploads a small data set.
 async fn given_a_dataset(world: &World) {
-    let statements = [
-        "insert into datasets values ('d1', 'default', 'tides', '', 1, 'local', 0, 0, 1)",
-        "insert into dataset_versions (id, workspace, dataset_id, version, state, state_message, format, digest, manifest_digest,
-            size_bytes, num_rows, schema_json, profile_json, created_by, created_at, updated_at, row_version)
-         values ('v1', 'default', 'd1', 1, 'READY', '', 'csv', 'sha256:00', 'sha256:00', 0, 0, '{}', '[]', 'local', 0, 0, 1)",
-    ];
-    for sql in statements {
-        match &world.db {
-            Db::Postgres(pool) => sqlx::query(sql).execute(pool).await.map(|_| ()).unwrap(),
-            Db::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(|_| ()).unwrap(),
-        }
-    }
+    let bytes = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"hour,height\n1,0.5\n2,0.75\n"))]);
+    world.app.datasets().upload(&Caller::local(), "tides", Format::Csv, Default::default(), bytes).await.unwrap();
 }
 
 fn spec() -> TrainSpec {

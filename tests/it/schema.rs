@@ -1,4 +1,5 @@
-//! The migrations make the same tables and columns on both engines, and can be run twice.
+//! The migrations make the same tables and columns on both engines, and can be run twice. apalis' tables are its own business: they
+//! stand in a schema of their own on Postgres and beside ours on SQLite.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,8 @@ async fn columns(db: &Db) -> BTreeSet<String> {
         Db::Sqlite { reader, .. } => sqlx::query_scalar(
             "select m.name || '.' || c.name || case when c.\"notnull\" = 1 or c.pk > 0 then ' not null' else '' end
              from sqlite_master m join pragma_table_info(m.name) c
-             where m.type = 'table' and m.name not like '\\_%' escape '\\' and m.name not like 'sqlite%'",
+             where m.type = 'table' and m.name not like '\\_%' escape '\\' and m.name not like 'sqlite%'
+               and m.name not in ('Jobs', 'Workers')",
         )
         .fetch_all(reader)
         .await

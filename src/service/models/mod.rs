@@ -18,6 +18,7 @@ use crate::store::{self, Tx};
 
 pub use promote::{Promotion, Rollback, Target};
 pub(crate) use register::{Registration, register_in};
+pub(crate) use verify::is_damage;
 
 /// Gates that a model may have.
 const MAX_GATES: usize = 50;

@@ -54,14 +54,7 @@ impl World {
         let (config, _): (Config, _) = load(&Sources { flags, ..Sources::default() }).unwrap();
         let blobs = BlobStore::open(&folder.join("artifacts").display().to_string(), &BlobOptions::default()).unwrap();
         let clock = Arc::new(FixedClock::new(START));
-        let parts = Parts {
-            config,
-            db: db.clone(),
-            blobs,
-            clock: clock.clone(),
-            ids: Arc::new(SeededIds::default()),
-            committed: tokio::sync::watch::channel(0).0,
-        };
+        let parts = Parts::new(config, db.clone(), blobs, clock.clone(), Arc::new(SeededIds::default()));
         let app = App::new(parts);
         app.keys().bootstrap().await.unwrap();
         Self { app, db, clock, folder, drop_database }
