@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::blob::BlobStore;
@@ -40,7 +40,21 @@ pub async fn connect(config: &Config) -> Result<Db, String> {
 }
 
 /// Serves until `stop` is true, then lets running requests finish within the grace time.
-pub async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+pub async fn serve(config: Config, stop: watch::Receiver<bool>) -> Result<(), String> {
+    serve_and_tell(config, stop, None).await
+}
+
+/// Where a server that has just started is reached.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Its address.
+    pub url: String,
+    /// The admin key, if it was made just now.
+    pub key: Option<String>,
+}
+
+/// Serves as [`serve`] does; tells where, once it listens.
+pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tell: Option<oneshot::Sender<Started>>) -> Result<(), String> {
     let address = format!("{}:{}", if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() }, config.port);
     let grace = Duration::from_millis(config.shutdown_grace_ms);
     let metrics = telemetry::init_metrics();
@@ -48,10 +62,13 @@ pub async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<()
     let doors = http::build(&app, metrics)?;
     let listener = TcpListener::bind(&address).await.map_err(|e| format!("can't listen on {address}: {e}"))?;
     let local = listener.local_addr().map_err(|e| e.to_string())?;
-    if let Some(key) = key {
+    if let Some(key) = &key {
         println!("admin key, shown this once: {key}");
     }
     println!("slipway listens on http://{local}");
+    if let Some(tell) = tell {
+        let _ = tell.send(Started { url: format!("http://{local}"), key });
+    }
     tracing::info!(address = %local, engine = app.db().engine(), "slipway is ready");
     let mut background = Background::start(&app, app.config().worker_slots as usize, &stop);
     background.serve(&app, &stop);
@@ -96,10 +113,14 @@ impl Background {
         Self(tasks)
     }
 
-    /// Keeps what is served equal to what the aliases say.
+    /// Keeps what is served equal to what the aliases say, and watches the traffic.
     fn serve(&mut self, app: &App, stop: &watch::Receiver<bool>) {
-        let (app, stop) = (app.clone(), stop.clone());
-        self.0.spawn(async move { app.serving().run(stop).await });
+        let (serving, stopped) = (app.clone(), stop.clone());
+        self.0.spawn(async move { serving.serving().run(stopped).await });
+        let (recording, stopped) = (app.clone(), stop.clone());
+        self.0.spawn(async move { recording.monitoring().record(stopped).await });
+        let (scanning, stopped) = (app.clone(), stop.clone());
+        self.0.spawn(async move { scanning.monitoring().run(stopped).await });
     }
 
     /// Waits for everything to end, which a stop makes it do.

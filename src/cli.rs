@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Ids, SystemIds};
 use crate::config::{self, Config, Sources};
-use crate::{blob, boot, domain, http, store, telemetry};
+use crate::{blob, boot, demo, domain, http, store, telemetry};
 
 /// One binary for the whole life of a model.
 #[derive(Parser)]
@@ -49,6 +49,15 @@ enum Command {
         /// Address to listen on.
         #[arg(long)]
         host: Option<String>,
+        /// Port to listen on; 0 takes a free one.
+        #[arg(long)]
+        port: Option<String>,
+    },
+    /// Plays the life of a model against a server of its own, then keeps serving.
+    Demo {
+        /// Ends when the story is told.
+        #[arg(long)]
+        exit: bool,
         /// Port to listen on; 0 takes a free one.
         #[arg(long)]
         port: Option<String>,
@@ -95,6 +104,9 @@ pub fn run() -> ExitCode {
         flag("host", host);
         flag("port", port);
     }
+    if let Command::Demo { port, .. } = &cli.command {
+        flag("port", port);
+    }
     if let Command::Worker { slots } = &cli.command {
         flag("worker_slots", slots);
     }
@@ -115,6 +127,10 @@ pub fn run() -> ExitCode {
         Command::Server { .. } => runtime.block_on(async {
             let stop = on_signal()?;
             boot::serve(config, stop).await
+        }),
+        Command::Demo { exit, .. } => runtime.block_on(async {
+            let stop = on_signal()?;
+            demo::run(config, exit, stop).await
         }),
         Command::Worker { .. } => runtime.block_on(async {
             let stop = on_signal()?;

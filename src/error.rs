@@ -79,6 +79,12 @@ impl Error {
         self
     }
 
+    /// Tells whether the cause is a row that exists already.
+    pub fn is_duplicate(&self) -> bool {
+        let cause = self.source.as_deref().and_then(|e| e.downcast_ref::<crate::store::Error>());
+        cause.is_some_and(crate::store::Error::is_unique_violation)
+    }
+
     /// Keeps the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

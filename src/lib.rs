@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data;
+mod demo;
 pub mod domain;
 pub mod error;
 pub mod http;

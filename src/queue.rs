@@ -50,7 +50,12 @@ pub async fn push(tx: &mut Tx, job_id: &str, at: Timestamp) -> Result<()> {
 
 /// Calls `ring` with each job id that is delivered, until `stop` is true. A worker that fails is replaced by one of another name:
 /// a name that is used again would keep alive what the dead one held.
-pub async fn listen(db: &Db, name: impl Fn() -> String, ring: impl Fn(String) + Clone + Send + Sync + 'static, stop: watch::Receiver<bool>) {
+pub async fn listen(
+    db: &Db,
+    name: impl Fn() -> String,
+    ring: impl Fn(String) + Clone + Send + Sync + 'static,
+    stop: watch::Receiver<bool>,
+) {
     while !*stop.borrow() {
         let ended = match db {
             Db::Postgres(_) => listen_postgres(db, &name(), ring.clone(), stop.clone()).await,
@@ -69,22 +74,35 @@ pub async fn prune(db: &Db, now: Timestamp) -> Result<()> {
     let second = now.0 / 1000 - 86_400;
     match db {
         Db::Postgres(pool) => {
-            done(sqlx::query("delete from apalis.jobs where status in ('Done', 'Failed', 'Killed') and done_at < to_timestamp($1)")
-                .bind(second as f64).execute(pool).await?);
+            done(
+                sqlx::query("delete from apalis.jobs where status in ('Done', 'Failed', 'Killed') and done_at < to_timestamp($1)")
+                    .bind(second as f64)
+                    .execute(pool)
+                    .await?,
+            );
             done(sqlx::query("delete from apalis.workers w where last_seen < to_timestamp($1) and not exists (select 1 from apalis.jobs where lock_by = w.id)")
                 .bind(second as f64).execute(pool).await?);
         }
         Db::Sqlite { writer, .. } => {
             done(sqlx::query("delete from Jobs where status in ('Done', 'Failed', 'Killed')").execute(writer).await?);
-            done(sqlx::query("delete from Workers where last_seen < $1 and id not in (select lock_by from Jobs where lock_by is not null)")
-                .bind(second).execute(writer).await?);
+            done(
+                sqlx::query("delete from Workers where last_seen < $1 and id not in (select lock_by from Jobs where lock_by is not null)")
+                    .bind(second)
+                    .execute(writer)
+                    .await?,
+            );
             done(sqlx::query("pragma optimize").execute(writer).await?);
         }
     }
     Ok(())
 }
 
-async fn listen_postgres(db: &Db, name: &str, ring: impl Fn(String) + Clone + Send + Sync + 'static, stop: watch::Receiver<bool>) -> Result<(), String> {
+async fn listen_postgres(
+    db: &Db,
+    name: &str,
+    ring: impl Fn(String) + Clone + Send + Sync + 'static,
+    stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let Db::Postgres(pool) = db else { return Ok(()) };
     let config = apalis_postgres::Config::default().queue(QUEUE).batch_size(1).heartbeat_interval(HEARTBEAT).missed_heartbeats(3);
     let storage = PostgresStorage::<String>::new(pool).with_config(config);
@@ -100,7 +118,12 @@ async fn listen_postgres(db: &Db, name: &str, ring: impl Fn(String) + Clone + Se
     worker.run_until(stopped(stop)).await.map_err(|e| e.to_string())
 }
 
-async fn listen_sqlite(db: &Db, name: &str, ring: impl Fn(String) + Clone + Send + Sync + 'static, stop: watch::Receiver<bool>) -> Result<(), String> {
+async fn listen_sqlite(
+    db: &Db,
+    name: &str,
+    ring: impl Fn(String) + Clone + Send + Sync + 'static,
+    stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let Db::Sqlite { writer, .. } = db else { return Ok(()) };
     let config = apalis_sqlite::Config::default().queue(QUEUE).batch_size(1).heartbeat_interval(HEARTBEAT).missed_heartbeats(3);
     let storage = SqliteStorage::<String>::new(writer).with_config(config);

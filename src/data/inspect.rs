@@ -56,7 +56,11 @@ impl Guess {
             // text in a CSV file may look like anything
             (Some(ColumnType::String), _) if matches!(raw, Raw::Field(_)) => {}
             (Some(kind), found) => {
-                return Err(format!("the value is a {} in a column of {} values; declare the column's type if that is meant", found.as_str(), kind.as_str()));
+                return Err(format!(
+                    "the value is a {} in a column of {} values; declare the column's type if that is meant",
+                    found.as_str(),
+                    kind.as_str()
+                ));
             }
         }
         Ok(())
@@ -143,7 +147,8 @@ pub(super) fn read(
     source.rows(&mut |line, _, raws| {
         let mut cells = Vec::with_capacity(raws.len());
         for (raw, column) in raws.iter().zip(&schema.columns) {
-            let wrong = || DataError::new("mixed_types", format!("the value is not a {}", column.r#type.as_str())).at(line).column(&column.name);
+            let wrong =
+                || DataError::new("mixed_types", format!("the value is not a {}", column.r#type.as_str())).at(line).column(&column.name);
             cells.push(raw.read(column.r#type).ok_or_else(wrong)?);
         }
         take(line, &cells)

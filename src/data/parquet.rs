@@ -29,7 +29,10 @@ impl Parquet {
         let reader = opened.map_err(|_| damaged("the footer is damaged"))?.map_err(told)?;
         let schema = reader.metadata().file_metadata().schema_descr();
         if schema.num_columns() > MAX_COLUMNS {
-            return Err(DataError::new("too_many_columns", format!("there are {} columns, {MAX_COLUMNS} are accepted", schema.num_columns())));
+            return Err(DataError::new(
+                "too_many_columns",
+                format!("there are {} columns, {MAX_COLUMNS} are accepted", schema.num_columns()),
+            ));
         }
         let mut names: Vec<String> = Vec::with_capacity(schema.num_columns());
         for column in schema.columns() {

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::stats::profile::ColumnProfile;
 use crate::domain::schema::ColumnType;
+use crate::stats::profile::ColumnProfile;
 
 struct Scratch(PathBuf);
 
@@ -67,7 +67,10 @@ fn csv_types_are_found_and_missing_values_noticed() {
     assert_eq!(found.profiles[1].numeric.as_ref().unwrap().mean, 2.25);
     let file = Scratch::new(text.as_bytes());
     let rows = preview(&file.0, Format::Csv, &found.schema, 2).unwrap();
-    assert_eq!(json!(rows), json!([[1, 2.0, true, "2026-01-31T00:00:00.000Z", "Rome"], [2, 2.5, false, "2026-02-01T10:00:00.000Z", "Os\r\nlo"]]));
+    assert_eq!(
+        json!(rows),
+        json!([[1, 2.0, true, "2026-01-31T00:00:00.000Z", "Rome"], [2, 2.5, false, "2026-02-01T10:00:00.000Z", "Os\r\nlo"]])
+    );
     let frame = read_frame(&file.0, Format::Csv, &found.schema, Some(&["city".to_owned(), "price".to_owned()])).unwrap();
     assert_eq!(frame.rows, 3);
     assert_eq!(frame.columns[0].1, Values::Texts { codes: vec![0, 1, u32::MAX], levels: vec!["Rome".into(), "Os\r\nlo".into()] });

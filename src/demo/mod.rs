@@ -4,6 +4,7 @@ mod client;
 mod story;
 mod traffic;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -27,11 +28,11 @@ pub async fn run(config: Config, exit: bool, stop: watch::Receiver<bool>) -> Res
     });
     let (here, at) = tokio::sync::oneshot::channel();
     let mut server = tokio::spawn(boot::serve_and_tell(config, ended, Some(here)));
-    let url = tokio::select! {
+    let started = tokio::select! {
         result = &mut server => return result.map_err(|e| e.to_string())?,
         at = at => at.map_err(|_| "the server did not start".to_owned())?,
     };
-    let client = Client::new(url.url, url.key)?;
+    let client = Arc::new(Client::new(started.url, started.key)?);
     client.wait_ready(READY).await?;
     let told = tokio::select! {
         result = &mut server => return result.map_err(|e| e.to_string())?,

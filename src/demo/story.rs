@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, answer};
 use super::traffic::{self, CSV, Load};
+use crate::clock::{Clock as _, SystemClock};
 
 const MODEL: &str = "breast-cancer";
 const PREDICT: &str = "/v1/models/breast-cancer:predict";
@@ -53,13 +54,22 @@ async fn train(client: &Client, title: &str, network: Value) -> Result<Value, St
         if done > shown {
             shown = done;
             let (m, total) = (&run["metrics"], &job["progress"]["total"]);
-            println!("  epoch {done:>2}/{total}  loss {:.4}  val_loss {:.4}  val_accuracy {:.3}", num(&m["loss"]), num(&m["val_loss"]), num(&m["val_accuracy"]));
+            println!(
+                "  epoch {done:>2}/{total}  loss {:.4}  val_loss {:.4}  val_accuracy {:.3}",
+                num(&m["loss"]),
+                num(&m["val_loss"]),
+                num(&m["val_accuracy"])
+            );
         }
         match job["state"].as_str() {
             Some("PENDING" | "RUNNING") => tokio::time::sleep(Duration::from_millis(50)).await,
             Some("SUCCEEDED") => {
                 let (m, version) = (&run_metrics(client, &run_id).await?, job["result"]["version"].clone());
-                println!("  → version {version}: accuracy {:.3}, ROC AUC {:.4} on held-out rows", num(&m["eval_accuracy"]), num(&m["eval_roc_auc"]));
+                println!(
+                    "  → version {version}: accuracy {:.3}, ROC AUC {:.4} on held-out rows",
+                    num(&m["eval_accuracy"]),
+                    num(&m["eval_roc_auc"])
+                );
                 client.show(&format!("/api/v1/runs/{run_id}"), "");
                 return Ok(version);
             }
@@ -106,23 +116,25 @@ async fn predict(client: &Client, version: &Value) -> Result<(), String> {
     let picked = [rows[0].clone(), rows[19].clone()];
     let answer = client.post_shown(PREDICT, &traffic::request(&picked)).await?;
     println!("  → version {version} answers {}: how likely each is malignant", answer["predictions"]);
-    Ok(())
+    watch(client, version, "usual", false).await
 }
 
 async fn drift(client: &Client, version: &Value) -> Result<(), String> {
-    heading("7. Watch it: usual traffic, then traffic from a scanner whose scale is off by 15 %");
-    let evaluate = format!("/api/v1/models/{MODEL}/monitor/evaluate");
-    for (name, drifted) in [("usual", false), ("drifted", true)] {
-        let from = client.get("/api/v1/time").await?["now"].clone();
-        for rows in traffic::rows(drifted).chunks(32) {
-            client.post(PREDICT, &traffic::request(rows)).await?;
-        }
-        let to = client.get("/api/v1/time").await?["now"].clone();
-        let body = json!({ "version": version, "from": from, "to": to, "store": true });
-        let report = client.post_shown(&evaluate, &body).await?;
-        show_report(name, &report);
-    }
+    heading("7. Watch it: a scanner whose scale is off by 15 % sends what it measures");
+    watch(client, version, "drifted", true).await?;
     client.show(&format!("/api/v1/models/{MODEL}/drift-reports"), "");
+    Ok(())
+}
+
+/// Sends traffic and compares what the version has seen so far with what it was made from.
+async fn watch(client: &Client, version: &Value, name: &str, drifted: bool) -> Result<(), String> {
+    let from = SystemClock.now();
+    for rows in traffic::rows(drifted).chunks(32) {
+        client.post(PREDICT, &traffic::request(rows)).await?;
+    }
+    let body = json!({ "version": version, "from": from, "to": SystemClock.now().plus_ms(1), "store": true });
+    let report = client.post_shown(&format!("/api/v1/models/{MODEL}/monitor/evaluate"), &body).await?;
+    show_report(name, &report);
     Ok(())
 }
 
@@ -130,9 +142,21 @@ fn show_report(name: &str, report: &Value) {
     let columns = report["report"]["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_drifted = |column: &&Value| matches!(column["verdict"].as_str(), Some("alert" | "severe"));
     let drifted: Vec<&Value> = columns.iter().filter(is_drifted).collect();
-    println!("  → {name} traffic: {} on {} rows; {} of {} columns drifted", text(&report["state"]), report["num_rows"], drifted.len(), columns.len());
+    println!(
+        "  → {name} traffic: {} on {} rows; {} of {} columns drifted",
+        text(&report["state"]),
+        report["num_rows"],
+        drifted.len(),
+        columns.len()
+    );
     for column in drifted.iter().take(5) {
-        println!("    {:<24} effect {:>6.3}  p {:.1e}  {}", text(&column["name"]), num(&column["effect"]), num(&column["p_adjusted"]), text(&column["verdict"]));
+        println!(
+            "    {:<24} effect {:>6.3}  p {:.1e}  {}",
+            text(&column["name"]),
+            num(&column["effect"]),
+            num(&column["p_adjusted"]),
+            text(&column["verdict"])
+        );
     }
 }
 

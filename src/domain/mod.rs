@@ -8,6 +8,7 @@ pub mod identity;
 pub mod job;
 pub mod key;
 pub mod model;
+pub mod monitor;
 pub mod page;
 pub mod promotion;
 pub mod run;

@@ -64,7 +64,9 @@ impl Gate {
     pub fn check(&self) -> Result<(), Invalid> {
         let bad = |message: &str| Err(Invalid::new("invalid_gate", message));
         match self {
-            Self::MetricThreshold { metric, .. } | Self::MetricVsChampion { metric, .. } if metric.is_empty() => bad("a gate names a metric"),
+            Self::MetricThreshold { metric, .. } | Self::MetricVsChampion { metric, .. } if metric.is_empty() => {
+                bad("a gate names a metric")
+            }
             Self::MetricThreshold { min: None, max: None, .. } => bad("a threshold has min, max or both"),
             Self::MetricThreshold { min, max, .. } if [min, max].into_iter().flatten().any(|v| !v.is_finite()) => bad("bounds are finite"),
             Self::MetricVsChampion { min_improvement, .. } if !min_improvement.is_finite() => bad("min_improvement is finite"),
@@ -168,7 +170,11 @@ pub fn previous(history: &[Step], ready: impl Fn(i64) -> bool) -> Option<(i64, i
         }
     }
     let (current, since) = path.pop()?;
-    path.into_iter().rev().map(|(version, _)| version).find(|version| *version != current && ready(*version)).map(|version| (version, since))
+    path.into_iter()
+        .rev()
+        .map(|(version, _)| version)
+        .find(|version| *version != current && ready(*version))
+        .map(|version| (version, since))
 }
 
 #[cfg(test)]

@@ -39,7 +39,14 @@ pub struct Staged {
 impl Datasets<'_> {
     /// Takes a file in. Nothing is stored unless all of it is a table; the same bytes, format and schema give the version that is
     /// there already. The second value tells whether the version is new.
-    pub async fn upload<S, E>(&self, caller: &Caller, name: &str, format: Format, types: Overrides, bytes: S) -> Result<(DatasetVersion, bool)>
+    pub async fn upload<S, E>(
+        &self,
+        caller: &Caller,
+        name: &str,
+        format: Format,
+        types: Overrides,
+        bytes: S,
+    ) -> Result<(DatasetVersion, bool)>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -101,7 +108,14 @@ impl Datasets<'_> {
     }
 
     /// Ends an upload whose version exists: as it is, or repaired by the bytes that came.
-    async fn settle_same(&self, caller: &Caller, name: &str, version: DatasetVersion, digest: &str, generation: u32) -> Result<(DatasetVersion, bool)> {
+    async fn settle_same(
+        &self,
+        caller: &Caller,
+        name: &str,
+        version: DatasetVersion,
+        digest: &str,
+        generation: u32,
+    ) -> Result<(DatasetVersion, bool)> {
         let (app, ws, number) = (self.0, &caller.workspace, version.version.unwrap_or(0));
         let (from, to, why) = (VersionState::Quarantined, VersionState::Ready, "repaired by an upload");
         if version.state == from {
@@ -241,7 +255,14 @@ impl Datasets<'_> {
         self.change(caller, name, &version, VersionState::Ready, "").await
     }
 
-    async fn change(&self, caller: &Caller, name: &str, version: &DatasetVersion, to: VersionState, message: &str) -> Result<DatasetVersion> {
+    async fn change(
+        &self,
+        caller: &Caller,
+        name: &str,
+        version: &DatasetVersion,
+        to: VersionState,
+        message: &str,
+    ) -> Result<DatasetVersion> {
         let (app, from, number) = (self.0, version.state, version.version.unwrap_or(0));
         if !from.allows(to) {
             let text = format!("a version that is {} can't become {}", from.as_str(), to.as_str());

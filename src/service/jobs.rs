@@ -308,14 +308,7 @@ async fn follow_up(tx: &mut Tx, caller: &Caller, id: &str, from: &Loaded, to: &C
     append(tx, caller, kind, id, serde_json::json!({ "attempt_no": to.attempt_no, "reason": to.reason, "run_id": from.run_id }), now).await
 }
 
-async fn append(
-    tx: &mut Tx,
-    caller: &Caller,
-    kind: &'static str,
-    id: &str,
-    payload: serde_json::Value,
-    now: Timestamp,
-) -> Result<()> {
+async fn append(tx: &mut Tx, caller: &Caller, kind: &'static str, id: &str, payload: serde_json::Value, now: Timestamp) -> Result<()> {
     let event = NewEvent { kind, entity: "job", entity_id: id.to_owned(), payload };
     store::event::append(tx, caller, &event, now).await?;
     Ok(())

@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod keys;
 mod models;
+mod monitoring;
 mod observe;
 mod runs;
 mod serving;
@@ -25,6 +26,7 @@ pub use events::Events;
 pub use jobs::{Claim, Jobs};
 pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
+pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
@@ -101,6 +103,11 @@ impl App {
     /// Runs and what they log.
     pub fn runs(&self) -> Runs<'_> {
         Runs(self)
+    }
+
+    /// What is watched, and what was found.
+    pub fn monitoring(&self) -> Monitoring<'_> {
+        Monitoring(self)
     }
 
     /// What is loaded, and answers.

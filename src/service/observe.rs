@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::time::Timestamp;
 use crate::infer::router::Served;
@@ -18,16 +18,24 @@ pub struct Observation {
     pub served: Arc<Served>,
     /// What came in, in the signature's order.
     pub inputs: Vec<Tensor>,
-    /// What went out, all outputs that were asked for.
+    /// What went out, the outputs that were asked for.
     pub outputs: Vec<Tensor>,
     /// When.
     pub at: Timestamp,
 }
 
+/// What travels in the queue.
+pub enum Item {
+    /// A prediction.
+    Seen(Box<Observation>),
+    /// Asks to write down everything that came before.
+    Flush(oneshot::Sender<()>),
+}
+
 /// The queue.
 pub struct Observations {
-    tell: mpsc::Sender<Observation>,
-    told: Mutex<Option<mpsc::Receiver<Observation>>>,
+    tell: mpsc::Sender<Item>,
+    told: Mutex<Option<mpsc::Receiver<Item>>>,
 }
 
 impl Default for Observations {
@@ -41,13 +49,21 @@ impl Observations {
     /// Puts one in, if there is room.
     pub fn offer(&self, make: impl FnOnce() -> Observation) {
         match self.tell.try_reserve() {
-            Ok(place) => place.send(make()),
+            Ok(place) => place.send(Item::Seen(Box::new(make()))),
             Err(_) => metrics::counter!("slipway_observations_dropped_total").increment(1),
         }
     }
 
+    /// Waits until everything that was put in before is in the database, or the recorder has ended.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.tell.send(Item::Flush(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+
     /// Takes the other end, once.
-    pub fn take(&self) -> Option<mpsc::Receiver<Observation>> {
+    pub fn take(&self) -> Option<mpsc::Receiver<Item>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

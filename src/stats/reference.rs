@@ -4,7 +4,6 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::profile::ColumnProfile;
-use super::report::Role;
 
 /// Name of the column that holds a score or a number.
 pub const PREDICTION: &str = "prediction";
@@ -39,14 +38,18 @@ impl Reference {
 
     /// Lists all columns under distinct names, features first.
     pub fn columns(&self) -> Vec<ColumnProfile> {
-        let renamed = |profile: &ColumnProfile| ColumnProfile { name: format!("{OUTPUT_PREFIX}{}", profile.name), ..profile.clone() };
+        let renamed = |profile: &ColumnProfile| ColumnProfile { name: Self::output_name(&profile.name), ..profile.clone() };
         self.features.iter().cloned().chain(self.outputs.iter().map(renamed)).collect()
     }
 
-    /// Says what each of [`Reference::columns`] is to the model.
-    pub fn roles(&self) -> Vec<Role> {
-        let features = self.features.iter().map(|_| Role::Feature);
-        features.chain(self.outputs.iter().map(|_| Role::Output)).collect()
+    /// Lists the names of the outputs among [`Reference::columns`].
+    pub fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|profile| Self::output_name(&profile.name)).collect()
+    }
+
+    /// Returns the name under which an output stands among [`Reference::columns`].
+    pub fn output_name(name: &str) -> String {
+        format!("{OUTPUT_PREFIX}{name}")
     }
 }
 

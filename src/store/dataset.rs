@@ -154,7 +154,15 @@ pub async fn insert_version(tx: &mut Tx, workspace: &str, number: i64, new: &New
 }
 
 /// Moves a version from one state to another; false when it was not in the first.
-pub async fn set_state(tx: &mut Tx, workspace: &str, id: &str, from: VersionState, to: VersionState, message: &str, at: Timestamp) -> Result<bool> {
+pub async fn set_state(
+    tx: &mut Tx,
+    workspace: &str,
+    id: &str,
+    from: VersionState,
+    to: VersionState,
+    message: &str,
+    at: Timestamp,
+) -> Result<bool> {
     let changed = on!(tx, conn => sqlx::query(
         "update dataset_versions set state = $4, state_message = $5, updated_at = $6, row_version = row_version + 1
          where workspace = $1 and id = $2 and state = $3")

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod job;
 pub mod migrate;
 pub mod model;
+pub mod monitor;
 pub mod run;
 pub mod serving;
 

@@ -9,7 +9,16 @@ use crate::domain::promotion::{Gate, Metrics};
 use crate::domain::time::Timestamp;
 
 /// Makes a model; false when there is one of that name.
-pub async fn insert(tx: &mut Tx, workspace: &str, id: &str, name: &str, description: &str, gates: &[Gate], by: &str, at: Timestamp) -> Result<bool> {
+pub async fn insert(
+    tx: &mut Tx,
+    workspace: &str,
+    id: &str,
+    name: &str,
+    description: &str,
+    gates: &[Gate],
+    by: &str,
+    at: Timestamp,
+) -> Result<bool> {
     let rows = on!(tx, conn => sqlx::query(
         "insert into registered_models (id, workspace, name, description, gates_json, last_version, created_by, created_at, updated_at, row_version)
          values ($1, $2, $3, $4, $5, 0, $6, $7, $7, 1) on conflict (workspace, name) do nothing")
@@ -221,7 +230,8 @@ pub async fn set_tag(tx: &mut Tx, model_id: &str, key: &str, value: &str) -> Res
 /// Removes a tag of a model; false when there is none.
 pub async fn delete_tag(tx: &mut Tx, model_id: &str, key: &str) -> Result<bool> {
     Ok(on!(tx, conn => sqlx::query("delete from model_tags where model_id = $1 and key = $2")
-        .bind(model_id).bind(key).execute(conn).await?.rows_affected()) == 1)
+        .bind(model_id).bind(key).execute(conn).await?.rows_affected())
+        == 1)
 }
 
 /// Sets a tag of a version.
@@ -236,5 +246,6 @@ pub async fn set_version_tag(tx: &mut Tx, version_id: &str, key: &str, value: &s
 /// Removes a tag of a version; false when there is none.
 pub async fn delete_version_tag(tx: &mut Tx, version_id: &str, key: &str) -> Result<bool> {
     Ok(on!(tx, conn => sqlx::query("delete from model_version_tags where model_version_id = $1 and key = $2")
-        .bind(version_id).bind(key).execute(conn).await?.rows_affected()) == 1)
+        .bind(version_id).bind(key).execute(conn).await?.rows_affected())
+        == 1)
 }

@@ -5,6 +5,7 @@ mod event;
 mod job;
 mod key;
 mod model;
+mod monitor;
 mod run;
 
 use serde::Deserialize;
@@ -68,6 +69,12 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(operator, routes!(model::delete_alias))
         .add(viewer, routes!(model::history))
         .add(viewer, routes!(model::version_at))
+        .add(viewer, routes!(model::replicas))
+        .add(viewer, routes!(monitor::get))
+        .add(operator, routes!(monitor::update))
+        .add(developer, routes!(monitor::evaluate))
+        .add(viewer, routes!(monitor::list))
+        .add(viewer, routes!(monitor::report))
 }
 
 /// Which page of a list.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{PageQuery, Problem, ProblemSchema};
@@ -346,4 +346,44 @@ pub(super) async fn version_at(
     Query(query): Query<TimeQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     Ok(axum::Json(app.models().version_at(&caller, &name, &alias, query.time).await?))
+}
+
+/// What servers say about the versions of a model.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Replicas {
+    /// One line per server and version.
+    items: Vec<Replica>,
+}
+
+/// What a server says about a version.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Replica {
+    /// The server process.
+    replica_id: String,
+    /// Where it is reached.
+    url: String,
+    /// The version.
+    version: i64,
+    /// `AVAILABLE` or `FAILED`.
+    state: String,
+    /// What is wrong.
+    message: String,
+    /// Aliases that mean the version.
+    aliases: Vec<String>,
+}
+
+/// Lists which server serves which version of a model.
+#[utoipa::path(get, path = "/api/v1/models/{name}/replicas", tag = "models", params(("name" = String, Path)), responses(
+    (status = 200, body = Replicas), (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
+pub(super) async fn replicas(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<impl IntoResponse, Problem> {
+    app.models().get(&caller, &name).await?;
+    let line = |(replica_id, url, version, state, message, labels): (String, String, i64, String, String, String)| Replica {
+        replica_id,
+        url,
+        version,
+        state,
+        message,
+        aliases: labels.split(',').map(str::to_owned).collect(),
+    };
+    Ok(axum::Json(Replicas { items: app.serving().replicas(&caller, &name).await?.into_iter().map(line).collect() }))
 }

@@ -6,9 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::codec::oip::{
-    read_infer, write_infer, write_live, write_model_metadata, write_model_ready, write_ready, write_server_metadata,
-};
+use super::codec::oip::{read_infer, write_infer, write_live, write_model_metadata, write_model_ready, write_ready, write_server_metadata};
 use super::{Refusal, answered, json, read};
 use crate::domain::identity::{Caller, Permission, Role};
 use crate::http::routes::Routes;
@@ -44,7 +42,11 @@ async fn metadata(State(app): State<App>, caller: Caller, Path(model): Path<Stri
     describe(&app, &caller, &model, Selector::Default)
 }
 
-async fn version_metadata(State(app): State<App>, caller: Caller, Path((model, version)): Path<(String, String)>) -> Result<Response, Refusal> {
+async fn version_metadata(
+    State(app): State<App>,
+    caller: Caller,
+    Path((model, version)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
     describe(&app, &caller, &model, number(&version)?)
 }
 
@@ -60,7 +62,11 @@ async fn model_ready(State(app): State<App>, caller: Caller, Path(model): Path<S
     told_ready(&app, &caller, &model, Selector::Default)
 }
 
-async fn version_ready(State(app): State<App>, caller: Caller, Path((model, version)): Path<(String, String)>) -> Result<Response, Refusal> {
+async fn version_ready(
+    State(app): State<App>,
+    caller: Caller,
+    Path((model, version)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
     Ok(told_ready(&app, &caller, &model, number(&version)?))
 }
 

@@ -76,7 +76,8 @@ fn label_encoder(node: Attributes<'_>) -> Result<Option<Kernel>, EngineError> {
         node.floats("keys_floats").iter().map(|x| Key::Bits(bits(*x))).collect()
     };
     let places: HashMap<Key, usize> = keys.into_iter().zip(0..).collect();
-    let (texts, ints, numbers) = (node.texts("values_strings")?, node.ints("values_int64s").to_vec(), node.floats("values_floats").to_vec());
+    let (texts, ints, numbers) =
+        (node.texts("values_strings")?, node.ints("values_int64s").to_vec(), node.floats("values_floats").to_vec());
     let other_text = node.text("default_string", "_Unused")?;
     let (other_int, other_number) = (node.int("default_int64", -1), node.float("default_float", 0.0));
     if places.len() > texts.len().max(ints.len()).max(numbers.len()) {

@@ -49,7 +49,10 @@ pub(super) fn kernel(node: Attributes<'_>, _: i64, limits: Limits) -> Result<Opt
         }),
         "Where" => Box::new(move |inputs| choose(inputs, limits)),
         "Cast" => {
-            let to = i32::try_from(node.int("to", 0)).ok().and_then(data_type).ok_or_else(|| node.invalid("casts to a type that is not known"))?;
+            let to = i32::try_from(node.int("to", 0))
+                .ok()
+                .and_then(data_type)
+                .ok_or_else(|| node.invalid("casts to a type that is not known"))?;
             Box::new(move |inputs| cast(need(inputs, 0)?, to))
         }
         "Identity" => Box::new(|inputs| Ok(vec![need(inputs, 0)?.clone()])),

@@ -69,7 +69,13 @@ impl Plan {
         Ok(plan)
     }
 
-    fn add(&mut self, node: &NodeProto, opset: i64, slots: &mut HashMap<String, Slot>, unknown: &mut Vec<String>) -> Result<(), EngineError> {
+    fn add(
+        &mut self,
+        node: &NodeProto,
+        opset: i64,
+        slots: &mut HashMap<String, Slot>,
+        unknown: &mut Vec<String>,
+    ) -> Result<(), EngineError> {
         let attributes = Attributes(node);
         let Some(kernel) = kernel(attributes, opset, self.limits)? else {
             let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };

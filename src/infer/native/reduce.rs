@@ -21,7 +21,8 @@ pub(super) fn kernel(node: Attributes<'_>, opset: i64, _: Limits) -> Result<Opti
             Box::new(move |inputs| {
                 let tensor = need(inputs, 0)?;
                 let (shape, lanes) = lanes(tensor, axis, keep)?;
-                let best = |lane: &Vec<f32>| lane.iter().enumerate().fold(0, |best, (at, x)| if *x > lane[best] { at } else { best }) as i64;
+                let best =
+                    |lane: &Vec<f32>| lane.iter().enumerate().fold(0, |best, (at, x)| if *x > lane[best] { at } else { best }) as i64;
                 one(shape, TensorData::Int64(lanes.iter().map(best).collect()))
             })
         }

@@ -162,7 +162,10 @@ fn unsqueezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, EngineError> 
     let rank = shape.len() + axes.len();
     let places: Vec<usize> = axes.iter().map(|axis| place(*axis, rank)).collect::<Result<_, _>>()?;
     let mut rest = shape.iter();
-    (0..rank).map(|at| if places.contains(&at) { Some(1) } else { rest.next().copied() }).collect::<Option<_>>().ok_or_else(|| failed("an axis is named twice"))
+    (0..rank)
+        .map(|at| if places.contains(&at) { Some(1) } else { rest.next().copied() })
+        .collect::<Option<_>>()
+        .ok_or_else(|| failed("an axis is named twice"))
 }
 
 fn squeezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, EngineError> {
@@ -190,7 +193,8 @@ fn transpose(tensor: &Tensor, order: &[i64]) -> Result<Vec<Tensor>, EngineError>
         steps[at - 1] = steps[at] * tensor.shape[at];
     }
     let shape: Vec<usize> = order.iter().map(|at| tensor.shape[*at]).collect();
-    let from: Vec<usize> = super::broadcast::indices(&shape).map(|index| index.iter().zip(&order).map(|(i, at)| i * steps[*at]).sum()).collect();
+    let from: Vec<usize> =
+        super::broadcast::indices(&shape).map(|index| index.iter().zip(&order).map(|(i, at)| i * steps[*at]).sum()).collect();
     one(shape, each_type!(&tensor.data, values => from.iter().map(|at| values[*at].clone()).collect()))
 }
 

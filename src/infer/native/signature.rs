@@ -62,7 +62,8 @@ fn check<'a>(spec: &TensorSpec, tensor: Option<&'a Tensor>) -> Result<&'a Tensor
         let message = format!("input {name:?} is {:?}, not {:?}", spec.data_type, tensor.data.data_type());
         return Err(EngineError::new(ErrorCode::WrongType, message));
     }
-    let fits = spec.shape.len() == tensor.shape.len() && spec.shape.iter().zip(&tensor.shape).all(|(want, have)| want.is_none_or(|w| w == *have));
+    let fits =
+        spec.shape.len() == tensor.shape.len() && spec.shape.iter().zip(&tensor.shape).all(|(want, have)| want.is_none_or(|w| w == *have));
     // a graph that does not say its input's shape takes any
     if !fits && !spec.shape.is_empty() {
         return Err(EngineError::new(ErrorCode::WrongShape, format!("input {name:?} has shape {:?}", tensor.shape)));

@@ -122,7 +122,16 @@ impl Models<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a lookup inside one transaction")]
-    async fn way_back(&self, tx: &mut Tx, caller: &Caller, name: &str, model_id: &str, alias: &str, ask: &Rollback, at: Pointer) -> Result<Way> {
+    async fn way_back(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        name: &str,
+        model_id: &str,
+        alias: &str,
+        ask: &Rollback,
+        at: Pointer,
+    ) -> Result<Way> {
         let ws = &caller.workspace;
         if ask.expected_revision.is_some_and(|expected| expected != at.revision) {
             return Err(revision_conflict(at));
@@ -143,7 +152,9 @@ impl Models<'_> {
                 (version, Some(reverts))
             }
             Target::Version(version) if steps.iter().any(|step| step.to == Some(version)) => (version, Some(at.revision)),
-            Target::Version(_) => return Err(Error::conflict("not_in_history", "the alias never pointed at that version; promote it instead")),
+            Target::Version(_) => {
+                return Err(Error::conflict("not_in_history", "the alias never pointed at that version; promote it instead"));
+            }
             Target::Time(time) => {
                 let found = store::alias::at_time(tx, ws, model_id, alias, time).await?.and_then(|(_, version)| version);
                 (found.ok_or_else(|| Error::conflict("not_in_history", "the alias pointed at nothing at that time"))?, Some(at.revision))
@@ -181,7 +192,16 @@ impl Models<'_> {
 
     /// Writes a move and its event; false when somebody else was faster.
     #[expect(clippy::too_many_arguments, reason = "the end of one transaction")]
-    async fn shift(&self, mut tx: Tx, caller: &Caller, name: &str, model_id: &str, alias: &str, from: Pointer, step: &Step<'_>) -> Result<bool> {
+    async fn shift(
+        &self,
+        mut tx: Tx,
+        caller: &Caller,
+        name: &str,
+        model_id: &str,
+        alias: &str,
+        from: Pointer,
+        step: &Step<'_>,
+    ) -> Result<bool> {
         let now = self.0.now();
         let to = step.to.map(|version| version.version);
         let row = Move {

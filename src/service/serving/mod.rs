@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::infer::engine::{EngineError, Engines};
 use crate::infer::router::{Route, Router, Selector, Served, Table};
 use crate::infer::tensor::Tensor;
-use crate::store::serving::{Report, Wanted};
 use crate::store;
+use crate::store::serving::{Report, Wanted};
 
 /// A version that could not be loaded is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
@@ -99,6 +99,12 @@ impl Serving<'_> {
         let answers = answers?;
         self.0.observations().offer(|| Observation { served: served.clone(), inputs, outputs: answers.clone(), at: self.0.now() });
         Ok(answers)
+    }
+
+    /// Lists what servers say about the versions of a model.
+    pub async fn replicas(&self, caller: &Caller, model: &str) -> Result<Vec<store::serving::Line>> {
+        let mut tx = self.0.db().read().await?;
+        Ok(store::serving::list_routes(&mut tx, &caller.workspace, model).await?)
     }
 
     /// Compares what is loaded with what the aliases say, at least as often as `serving_poll_ms`, until `stop` is true.

@@ -66,7 +66,13 @@ impl Training<'_> {
             (Some(cause), Err(_)) => Failure::new(cause.reason(), cause.message()),
             (None, Err(failure)) => failure,
         };
-        tracing::info!(job.id = claim.job_id, attempt = claim.attempt_no, reason = failure.reason.as_str(), failure.message, "attempt ended");
+        tracing::info!(
+            job.id = claim.job_id,
+            attempt = claim.attempt_no,
+            reason = failure.reason.as_str(),
+            failure.message,
+            "attempt ended"
+        );
         if let Err(e) = app.jobs().fail(&claim, failure.reason, &failure.message).await {
             tracing::warn!(job.id = claim.job_id, error = %e, "the end of an attempt was not recorded; the reaper will find it");
         }

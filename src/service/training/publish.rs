@@ -12,8 +12,8 @@ use crate::domain::artifact::Artifact;
 use crate::domain::job::{Event, JobState, transition};
 use crate::domain::run::{MetricPoint, Number};
 use crate::error::Result;
-use crate::service::jobs::{fence, no_job, write};
 use crate::service::Claim;
+use crate::service::jobs::{fence, no_job, write};
 use crate::service::models::{Registration, register_in};
 use crate::stats::profile::ColumnProfile;
 use crate::stats::reference::Reference;
@@ -104,7 +104,14 @@ impl Training<'_> {
         Ok(true)
     }
 
-    async fn record_outputs(&self, tx: &mut Tx, claim: &Claim, outputs: &Outputs, reference: &Reference, placed: &[Placed]) -> Result<Value> {
+    async fn record_outputs(
+        &self,
+        tx: &mut Tx,
+        claim: &Claim,
+        outputs: &Outputs,
+        reference: &Reference,
+        placed: &[Placed],
+    ) -> Result<Value> {
         let app = self.0;
         let (ws, now) = (&claim.caller.workspace, app.now());
         for file in placed {
@@ -120,7 +127,8 @@ impl Training<'_> {
         let mut result = json!({ "model_uri": format!("runs:/{}/{MODEL}", claim.run_id) });
         if let Some(model) = &claim.spec.register_as {
             let artifacts: Vec<Artifact> = placed.iter().map(|file| file.artifact.clone()).collect();
-            let reference = serde_json::to_value(reference).map_err(|e| crate::error::Error::internal("a profile can't be written").caused_by(e))?;
+            let reference =
+                serde_json::to_value(reference).map_err(|e| crate::error::Error::internal("a profile can't be written").caused_by(e))?;
             let dataset_digests = store::run::input_digests(tx, seq).await?;
             let metrics = outputs.metrics.iter().map(|(key, value)| (key.clone(), Number(*value))).collect();
             let new = Registration {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use slipway::blob::{BlobOptions, BlobStore};
+use slipway::boot::bring_up_to_date;
 use slipway::clock::{FixedClock, SeededIds};
 use slipway::config::{Config, Sources, load};
 use slipway::domain::time::Timestamp;
 use slipway::service::{App, Parts};
-use slipway::boot::bring_up_to_date;
 use slipway::store::{Db, Options};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
