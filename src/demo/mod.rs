@@ -18,7 +18,7 @@ use client::Client;
 const READY: Duration = Duration::from_secs(30);
 
 /// Starts a server, plays the story against it, and keeps serving until `stop` is true, or ends at once when `exit` is set.
-pub async fn run(config: Config, exit: bool, stop: watch::Receiver<bool>) -> Result<(), String> {
+pub(crate) async fn run(config: Config, exit: bool, stop: watch::Receiver<bool>) -> Result<(), String> {
     let (end, ended) = watch::channel(false);
     let mut asked = stop.clone();
     let relay = end.clone();

@@ -8,17 +8,24 @@ use crate::domain::model::{ModelVersion, ModelVersionState, RegisteredModel};
 use crate::domain::promotion::{Gate, Metrics};
 use crate::domain::time::Timestamp;
 
+/// A model to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewModel<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name, unique in the workspace.
+    pub name: &'a str,
+    /// What it is for.
+    pub description: &'a str,
+    /// What a version has to pass before it is promoted.
+    pub gates: &'a [Gate],
+    /// Who makes it.
+    pub by: &'a str,
+}
+
 /// Makes a model; false when there is one of that name.
-pub async fn insert(
-    tx: &mut Tx,
-    workspace: &str,
-    id: &str,
-    name: &str,
-    description: &str,
-    gates: &[Gate],
-    by: &str,
-    at: Timestamp,
-) -> Result<bool> {
+pub async fn insert(tx: &mut Tx, workspace: &str, new: NewModel<'_>, at: Timestamp) -> Result<bool> {
+    let NewModel { id, name, description, gates, by } = new;
     let rows = on!(tx, conn => sqlx::query(
         "insert into registered_models (id, workspace, name, description, gates_json, last_version, created_by, created_at, updated_at, row_version)
          values ($1, $2, $3, $4, $5, 0, $6, $7, $7, 1) on conflict (workspace, name) do nothing")

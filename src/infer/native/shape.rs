@@ -195,7 +195,7 @@ fn transpose(tensor: &Tensor, order: &[i64]) -> Result<Vec<Tensor>, EngineError>
     let shape: Vec<usize> = order.iter().map(|at| tensor.shape[*at]).collect();
     let from: Vec<usize> =
         super::broadcast::indices(&shape).map(|index| index.iter().zip(&order).map(|(i, at)| i * steps[*at]).sum()).collect();
-    one(shape, each_type!(&tensor.data, values => from.iter().map(|at| values[*at].clone()).collect()))
+    one(shape, each_type!(&tensor.data, values => pick(values, &from)))
 }
 
 fn gather(tensor: &Tensor, indices: &Tensor, axis: i64, limits: Limits) -> Result<Vec<Tensor>, EngineError> {
@@ -208,5 +208,9 @@ fn gather(tensor: &Tensor, indices: &Tensor, axis: i64, limits: Limits) -> Resul
     let inner: usize = tensor.shape[at + 1..].iter().product();
     let runs = (0..outer).flat_map(|row| wanted.iter().map(move |i| (row * length + i) * inner));
     let from: Vec<usize> = runs.flat_map(|start| start..start + inner).collect();
-    one(shape, each_type!(&tensor.data, values => from.iter().map(|at| values[*at].clone()).collect()))
+    one(shape, each_type!(&tensor.data, values => pick(values, &from)))
+}
+
+fn pick<T: Clone>(values: &[T], from: &[usize]) -> Vec<T> {
+    from.iter().map(|at| values[*at].clone()).collect()
 }

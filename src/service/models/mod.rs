@@ -14,6 +14,7 @@ use crate::domain::promotion::Gate;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::store::event::{Transition, log_transition};
+use crate::store::model::NewModel;
 use crate::store::{self, Tx};
 
 pub use promote::{Promotion, Rollback, Target};
@@ -33,7 +34,8 @@ impl Models<'_> {
         check_gates(gates)?;
         let (app, now) = (self.0, self.0.now());
         let mut tx = app.db().begin().await?;
-        if !store::model::insert(&mut tx, &caller.workspace, &app.new_id(), name, description, gates, &caller.principal, now).await? {
+        let new = NewModel { id: &app.new_id(), name, description, gates, by: &caller.principal };
+        if !store::model::insert(&mut tx, &caller.workspace, new, now).await? {
             return Err(Error::new(Kind::AlreadyExists, "model_exists", format!("there is a model {name:?} already")));
         }
         append(&mut tx, caller, "registered_model.created", name, serde_json::json!({}), now).await?;

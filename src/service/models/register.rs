@@ -11,6 +11,7 @@ use crate::domain::model::ModelVersion;
 use crate::domain::promotion::Metrics;
 use crate::error::{Error, Result};
 use crate::service::App;
+use crate::store::model::NewModel;
 use crate::store::{self, Tx};
 
 /// Name of the model file.
@@ -45,7 +46,13 @@ pub(crate) async fn register_in(app: &App, tx: &mut Tx, caller: &Caller, new: &R
     let (ws, now) = (&caller.workspace, app.now());
     let file = new.artifacts.iter().find(|file| file.path == MODEL_FILE);
     let file = file.ok_or_else(|| Error::invalid("no_model_file", format!("there is no {MODEL_FILE} among the files")))?;
-    let created = store::model::insert(tx, ws, &app.new_id(), new.model, "", &[], &caller.principal, now).await?;
+    let created = store::model::insert(
+        tx,
+        ws,
+        NewModel { id: &app.new_id(), name: new.model, description: "", gates: &[], by: &caller.principal },
+        now,
+    )
+    .await?;
     let model_id = super::find_id(tx, caller, new.model).await?;
     let id = app.new_id();
     let row = store::model::NewVersion {

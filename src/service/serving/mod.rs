@@ -170,7 +170,7 @@ impl Serving<'_> {
             let Some(served) = loaded.get(&version.version_id).cloned().or(old) else { continue };
             let served = loaded.get(&served.version_id).cloned().unwrap_or(served);
             named.extend(loaded.get_key_value(&served.version_id).map(|(id, _)| id.as_str()));
-            let route = table.entry(key).or_insert_with(Route::default);
+            let route = table.entry(key).or_default();
             route.aliases.insert(version.alias.clone(), served.version);
             route.versions.insert(served.version, served);
         }
@@ -180,7 +180,7 @@ impl Serving<'_> {
         for (id, served) in loaded.iter().filter(|(id, _)| !named.contains(id.as_str())) {
             let since = *state.warm.entry(id.clone()).or_insert(now);
             if now.duration_since(since) < keep {
-                let route = table.entry((served.workspace.clone(), served.name.clone())).or_insert_with(Route::default);
+                let route = table.entry((served.workspace.clone(), served.name.clone())).or_default();
                 route.versions.insert(served.version, served.clone());
             } else {
                 tracing::info!(model = served.name, version = served.version, "version is unloaded");
