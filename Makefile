@@ -1,13 +1,21 @@
 # The commands of this repository. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help test lint check openapi
+.PHONY: help demo test lint deny check bench openapi
+
+needs = command -v cargo >/dev/null && command -v cc >/dev/null || { echo "install Rust 1.95 or newer (rustup.rs) and a C compiler"; exit 1; }
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
+demo: ## the life of a model on embedded defaults; ARGS=--exit ends when the story is told
+	@$(needs)
+	cargo build --locked
+	target/debug/slipway demo $(ARGS)
+
 test: ## everything needed to trust a change
-	@command -v cargo >/dev/null || { echo "install Rust 1.95 or newer (rustup.rs) and a C compiler"; exit 1; }
+	@$(needs)
+	@scripts/python.sh
 	@trap 'scripts/postgres.sh stop' EXIT; eval "$$(scripts/postgres.sh start)"; cargo test --locked
 
 lint: ## formatting, clippy, docs
