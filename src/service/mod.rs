@@ -1,6 +1,7 @@
 //! Use cases: each method begins a transaction, loads, lets `domain` decide, writes, emits an event and commits. The HTTP
 //! dialects and the workers call the same methods; nothing here knows of either.
 
+mod artifacts;
 mod datasets;
 mod events;
 mod jobs;
@@ -21,6 +22,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::store::Db;
 
+pub use artifacts::{Artifacts, Owner};
 pub use datasets::{Datasets, Staged};
 pub use events::Events;
 pub use jobs::{Claim, Jobs};
@@ -78,6 +80,11 @@ impl App {
     /// Returns the settings.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// Files of runs and model versions.
+    pub fn artifacts(&self) -> Artifacts<'_> {
+        Artifacts(self)
     }
 
     /// Data sets and their versions.

@@ -1,5 +1,6 @@
 //! The native API under `/api/v1`.
 
+mod artifact;
 mod dataset;
 mod event;
 mod job;
@@ -46,6 +47,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(developer, routes!(run::log))
         .add(viewer, routes!(run::history))
         .add(developer, routes!(run::end))
+        .add(viewer, routes!(artifact::of_run))
+        .add(viewer, routes!(artifact::content_of_run))
         .add(developer, routes!(job::submit))
         .add(viewer, routes!(job::list))
         .add(viewer, routes!(job::get))
@@ -58,6 +61,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(developer, routes!(model::register))
         .add(viewer, routes!(model::list_versions))
         .add(viewer, routes!(model::get_version))
+        .add(viewer, routes!(artifact::of_version))
+        .add(viewer, routes!(artifact::content_of_version))
         .add(operator, routes!(model::set_status))
         .add(developer, routes!(model::set_tag))
         .add(developer, routes!(model::delete_tag))
