@@ -118,7 +118,10 @@ fn folders_databases_and_stores_that_cannot_be_used_end_a_start_with_one_line_an
             "can't open the database mysql://me:***@db/x: database url must start with sqlite: or postgres:, not \"mysql\"",
         ),
         (["--database-url", "sqlite:none/x.db"], "can't open the database sqlite:none/x.db: unable to open database file"),
-        (["--artifact-root", "ftp://x"], "artifact_root: the artifact root \"ftp://x\" names no store that slipway knows"),
+        (
+            ["--artifact-root", "ftp://x"],
+            "artifact_root: the artifact root \"ftp://x\" names no store that slipway knows: Unable to recognise URL \"ftp://x/\"",
+        ),
         (["--artifact-root", "file/a"], "artifact_root: could not use the folder file/a: Not a directory (os error 20)"),
     ] {
         let (code, out, err) = run(&folder, &[&["server", "--port", "0", "--log", "off"], &args[..]].concat());
