@@ -122,7 +122,7 @@ fn folders_databases_and_stores_that_cannot_be_used_end_a_start_with_one_line_an
             ["--artifact-root", "ftp://x"],
             "artifact_root: the artifact root \"ftp://x\" names no store that slipway knows: Unable to recognise URL \"ftp://x/\"",
         ),
-        (["--artifact-root", "file/a"], "artifact_root: could not use the folder file/a: Not a directory (os error 20)"),
+        (["--artifact-root", "file/a"], "artifact_root: could not use the folder file/a: File exists (os error 17)"),
     ] {
         let (code, out, err) = run(&folder, &[&["server", "--port", "0", "--log", "off"], &args[..]].concat());
         assert_eq!((code, out.lines().count()), (1, 0), "{args:?}: {out}{err}");

@@ -89,6 +89,11 @@ impl S3Server {
         format!("s3://{}/{}{prefix}", self.bucket, self.base)
     }
 
+    /// Tells whether the server runs in this process: it can be stopped, and its objects are files.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.thread.is_some()
+    }
+
     /// Returns the folder that holds the objects of the bucket as files.
     pub(crate) fn bucket_folder(&self) -> PathBuf {
         self.root.path().join(&self.bucket)
