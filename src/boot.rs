@@ -1,6 +1,7 @@
 //! The composition root: settings become pools, clock, object store, service and doors. Starts, drains and stops them.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,9 +33,10 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Makes the data folder if it does not exist.
+/// Makes the data folder if it does not exist, for its owner alone: it holds the database.
 pub fn make_data_dir(config: &Config) -> Result<(), String> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|e| format!("can't make the data folder {}: {e}", config.data_dir.display()))
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    made.map_err(|e| format!("can't make the data folder {}: {e}", config.data_dir.display()))
 }
 
 /// Makes or updates all tables, apalis' own included.

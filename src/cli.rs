@@ -99,6 +99,8 @@ enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+    /// Prints what every setting means, as Markdown.
+    Reference,
     /// Prints a new key that can be set as `admin_key` before the first start.
     NewKey,
 }
@@ -157,6 +159,7 @@ pub fn run() -> ExitCode {
         Command::Config { what: ConfigCommand::Show { origin } } => {
             Config::show(&sources, origin).map_err(|e| e.to_string()).and_then(|text| print(&text))
         }
+        Command::Config { what: ConfigCommand::Reference } => print(&config::reference()),
         Command::Config { what: ConfigCommand::NewKey } => {
             let mut random = [0; domain::key::ENTROPY];
             SystemIds.secret(&mut random);

@@ -1,11 +1,15 @@
 //! Settings: flag over environment over `slipway.toml` over the compiled-in `config.default.toml`, which lists every key with
 //! its meaning. The origin of each value is kept, so `slipway config show --origin` can say where it comes from.
 
+mod reference;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
+
+pub use reference::reference;
 
 const DEFAULTS: &str = include_str!("config.default.toml");
 /// The origin of a value that nobody set.

@@ -156,6 +156,33 @@ fn settings_that_cannot_be_used_end_with_exit_code_2_and_name_key_and_origin() {
 }
 
 #[test]
+fn the_reference_of_settings_is_fresh_and_complete() {
+    let folder = new_folder();
+    let page = include_str!("../../docs/configuration.md");
+    let (code, printed, _) = run(&folder, &["config", "reference"]);
+    assert_eq!(code, 0);
+    assert_eq!(printed, page, "run `cargo run -- config reference > docs/configuration.md`");
+
+    let (_, shown, _) = run(&folder, &["config", "show"]);
+    for line in shown.lines() {
+        let (key, value) = line.split_once(" = ").unwrap();
+        let row = page.lines().find(|row| row.starts_with(&format!("| `{key}` | `{value}` | "))).expect(key);
+        assert!(row.len() > key.len() + value.len() + 30, "{row}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_data_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = new_folder();
+    let (code, printed, err) = run(&folder, &["migrate", "--data-dir", "a/data"]);
+    assert_eq!((code, printed.starts_with("schema is at ")), (0, true), "{printed}{err}");
+    assert_eq!(std::fs::metadata(folder.join("a/data")).unwrap().permissions().mode() & 0o777, 0o700);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_demo_tells_its_story_and_tells_it_again_in_the_same_folder() {
     let folder = new_folder();
     for versions in [(1, 2), (3, 4)] {
