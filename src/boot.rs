@@ -1,6 +1,7 @@
 //! The composition root: settings become pools, clock, object store, service and doors. Starts, drains and stops them.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +13,30 @@ use crate::blob::BlobStore;
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::Config;
 use crate::service::{App, Parts};
-use crate::store::{Db, Options, migrate};
-use crate::{http, queue, telemetry, worker};
+use crate::store::{self, Db, Options, migrate};
+use crate::{config, http, queue, telemetry, worker};
 
 /// Opens database and object store, brings the schema up to date and installs the first key.
 /// Returns the service and, at the very first start, the generated admin key.
 pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|e| format!("can't make {}: {e}", config.data_dir.display()))?;
+    make_data_dir(&config)?;
     let db = connect(&config).await?;
     bring_up_to_date(&db).await?;
-    let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {e}"))?;
+    let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {}", with_causes(&e)))?;
     let app = App::new(Parts::new(config, db, blobs, Arc::new(SystemClock), Arc::new(SystemIds)));
     let key = app.keys().bootstrap().await.map_err(|e| e.to_string())?;
     Ok((app, key))
+}
+
+/// An error and what it came from, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Makes the data folder if it does not exist, for its owner alone: it holds the database.
+pub fn make_data_dir(config: &Config) -> Result<(), String> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    made.map_err(|e| format!("can't make the data folder {}: {e}", config.data_dir.display()))
 }
 
 /// Makes or updates all tables, apalis' own included.
@@ -36,7 +48,14 @@ pub async fn bring_up_to_date(db: &Db) -> Result<(), String> {
 /// Opens the database alone.
 pub async fn connect(config: &Config) -> Result<Db, String> {
     let options = Options { url: config.database_url(), max_connections: config.database_connections };
-    Db::connect(&options).await.map_err(|e| format!("can't open the database: {e}"))
+    Db::connect(&options).await.map_err(|e| {
+        let problem = match &e {
+            store::Error::Database(sqlx::Error::Database(refused)) => refused.message().to_owned(),
+            store::Error::Database(sqlx::Error::PoolTimedOut) => "it took no connection in time".to_owned(),
+            other => other.to_string(),
+        };
+        format!("can't open the database {}: {problem}", config::mask(&options.url))
+    })
 }
 
 /// Serves until `stop` is true, then lets running requests finish within the grace time.
@@ -58,13 +77,12 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
     let address = format!("{}:{}", if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() }, config.port);
     let grace = Duration::from_millis(config.shutdown_grace_ms);
     let metrics = telemetry::init_metrics();
-    let (app, key) = open(config).await?;
-    let doors = http::build(&app, metrics)?;
+    // the port comes first: a start that fails on it must not have made the key that is shown once
     let listener = TcpListener::bind(&address).await.map_err(|e| format!("can't listen on {address}: {e}"))?;
     let local = listener.local_addr().map_err(|e| e.to_string())?;
-    if let Some(key) = &key {
-        println!("admin key, shown this once: {key}");
-    }
+    let (app, key) = open(config).await?;
+    show_once(key.as_deref());
+    let doors = http::build(&app, metrics)?;
     println!("slipway listens on http://{local}");
     if let Some(tell) = tell {
         let _ = tell.send(Started { url: format!("http://{local}"), key });
@@ -87,10 +105,18 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
     Ok(())
 }
 
+/// Whichever process starts first on a new database makes the key, and is the only one that ever knows it.
+fn show_once(key: Option<&str>) {
+    if let Some(key) = key {
+        println!("admin key, shown this once: {key}");
+    }
+}
+
 /// Runs jobs until `stop` is true, without serving anything.
 pub async fn work(config: Config, stop: watch::Receiver<bool>) -> Result<(), String> {
     let grace = Duration::from_millis(config.shutdown_grace_ms);
-    let (app, _) = open(config).await?;
+    let (app, key) = open(config).await?;
+    show_once(key.as_deref());
     let slots = app.config().worker_slots.max(1) as usize;
     let background = Background::start(&app, slots, &stop);
     let mut stopping = stop.clone();

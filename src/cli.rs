@@ -1,8 +1,11 @@
 //! The command line: reads flags into settings and calls `boot`.
 
+use std::error::Error as _;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +14,9 @@ use tokio::sync::watch;
 use crate::clock::{Ids, SystemIds};
 use crate::config::{self, Config, Sources};
 use crate::{blob, boot, demo, domain, http, store, telemetry};
+
+/// How long a server may take to say whether it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One binary for the whole life of a model.
 #[derive(Parser)]
@@ -29,16 +35,16 @@ struct Cli {
 #[derive(Args)]
 struct Flags {
     /// Folder of the embedded database, local artifacts and spool files.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
     /// `sqlite:PATH` or `postgres://…`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
     /// Folder or `s3://bucket/prefix`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "ROOT")]
     artifact_root: Option<String>,
-    /// tracing filter.
-    #[arg(long, global = true)]
+    /// What is logged to standard error, for instance `warn` or `info,slipway=debug`.
+    #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
 }
 
@@ -68,6 +74,12 @@ enum Command {
         #[arg(long)]
         slots: Option<String>,
     },
+    /// Asks a running server whether it is ready; the exit code is the answer.
+    Ready {
+        /// The server; the one that the settings describe when absent.
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Brings the database to the schema of this program.
     Migrate,
     /// Shows settings and makes keys.
@@ -87,6 +99,8 @@ enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+    /// Prints what every setting means, as Markdown.
+    Reference,
     /// Prints a new key that can be set as `admin_key` before the first start.
     NewKey,
 }
@@ -111,10 +125,14 @@ pub fn run() -> ExitCode {
         flag("worker_slots", slots);
     }
     let loaded = Sources::gather(cli.config.as_deref(), flags).and_then(|sources| Ok((config::load(&sources)?, sources)));
-    let ((config, _), sources) = match loaded {
+    let ((mut config, origins), sources) = match loaded {
         Ok(loaded) => loaded,
         Err(e) => return fail(2, &e.to_string()),
     };
+    // between the lines of the story only what goes wrong is worth a line
+    if matches!(cli.command, Command::Demo { .. }) && origins.get("log").is_some_and(|origin| origin == config::DEFAULT) {
+        config.log = "warn".to_owned();
+    }
     if let Err(e) = telemetry::init_logs(&config.log, config.log_format) {
         return fail(2, &e);
     }
@@ -136,10 +154,12 @@ pub fn run() -> ExitCode {
             let stop = on_signal()?;
             boot::work(config, stop).await
         }),
+        Command::Ready { url } => runtime.block_on(ready(&url.unwrap_or_else(|| local_url(&config)))),
         Command::Migrate => runtime.block_on(migrate(&config)),
         Command::Config { what: ConfigCommand::Show { origin } } => {
             Config::show(&sources, origin).map_err(|e| e.to_string()).and_then(|text| print(&text))
         }
+        Command::Config { what: ConfigCommand::Reference } => print(&config::reference()),
         Command::Config { what: ConfigCommand::NewKey } => {
             let mut random = [0; domain::key::ENTROPY];
             SystemIds.secret(&mut random);
@@ -155,8 +175,31 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Where a server with these settings is reached from its own machine.
+fn local_url(config: &Config) -> String {
+    let host = match config.host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(ip)) if ip.is_unspecified() => "[::1]".to_owned(),
+        Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+        _ => config.host.clone(),
+    };
+    format!("http://{host}:{}", config.port)
+}
+
+async fn ready(url: &str) -> Result<(), String> {
+    let client = reqwest::Client::builder().timeout(READY_TIMEOUT).build().map_err(|e| e.to_string())?;
+    let answer = client.get(format!("{}/readyz", url.trim_end_matches('/'))).send().await;
+    let answer = answer.map_err(|e| format!("{url} does not answer: {}", e.source().map_or_else(|| e.to_string(), ToString::to_string)))?;
+    let status = answer.status();
+    let text = answer.text().await.map_err(|e| e.to_string())?;
+    match status.is_success() {
+        true => print(&format!("{text}\n")),
+        false => Err(format!("{url} is not ready: {text}")),
+    }
+}
+
 async fn migrate(config: &Config) -> Result<(), String> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|e| e.to_string())?;
+    boot::make_data_dir(config)?;
     let db = boot::connect(config).await?;
     boot::bring_up_to_date(&db).await?;
     let at = store::migrate::applied(&db).await.map_err(|e| e.to_string())?;

@@ -1,16 +1,21 @@
 //! Settings: flag over environment over `slipway.toml` over the compiled-in `config.default.toml`, which lists every key with
 //! its meaning. The origin of each value is kept, so `slipway config show --origin` can say where it comes from.
 
+mod reference;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use reference::reference;
+
 const DEFAULTS: &str = include_str!("config.default.toml");
-const SECRETS: [&str; 2] = ["admin_key", "database_url"];
-/// Environment variables of ours that are not settings.
-const NOT_SETTINGS: [&str; 1] = ["SLIPWAY_CONFIG"];
+/// The origin of a value that nobody set.
+pub const DEFAULT: &str = "default";
+/// Environment variables of ours that are not settings: where the settings file is, and what clients of a server use.
+const NOT_SETTINGS: [&str; 3] = ["SLIPWAY_CONFIG", "SLIPWAY_KEY", "SLIPWAY_URL"];
 
 /// Whether requests need a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -98,18 +103,31 @@ impl Sources {
             Err(e) => return Err(ConfigError(format!("can't read {}: {e}", path.display()))),
         };
         let env = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .filter(|(k, _)| k.starts_with("SLIPWAY_") && !k.starts_with("SLIPWAY_TEST_") && !NOT_SETTINGS.contains(&k.as_str()))
-            .collect();
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with("SLIPWAY_") && !name.starts_with("SLIPWAY_TEST_"))
+            .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()))
+            .map(|(name, value)| match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => Err(ConfigError(format!("the environment variable {name} is not valid UTF-8"))),
+            })
+            .collect::<Result<_, _>>()?;
         Ok(Self { file, env, flags })
     }
 }
 
 /// Merges the sources and checks the result.
 pub fn load(sources: &Sources) -> Result<(Config, Origins), ConfigError> {
-    let defaults: Table = DEFAULTS.parse().map_err(|e| ConfigError(format!("config.default.toml: {e}")))?;
+    let (merged, origins) = merge(sources)?;
+    let config: Config = Value::Table(merged.clone()).try_into().map_err(|e| blame(&merged, &origins, &e))?;
+    config.check()?;
+    Ok((config, origins))
+}
+
+/// Lays the sources over the defaults; every value has the type of its default.
+fn merge(sources: &Sources) -> Result<(Table, Origins), ConfigError> {
+    let defaults = defaults()?;
     let mut merged = defaults.clone();
-    let mut origins: Origins = defaults.keys().map(|key| (key.clone(), "default".to_owned())).collect();
+    let mut origins: Origins = defaults.keys().map(|key| (key.clone(), DEFAULT.to_owned())).collect();
     let mut set = |key: &str, value: Value, origin: String| -> Result<(), ConfigError> {
         let Some(default) = defaults.get(key) else {
             return Err(ConfigError(format!("unknown setting {key:?} ({origin}); `slipway config show` lists all")));
@@ -128,15 +146,29 @@ pub fn load(sources: &Sources) -> Result<(Config, Origins), ConfigError> {
         }
     }
     for (name, text) in &sources.env {
-        let key = name.trim_start_matches("SLIPWAY_").to_lowercase();
+        let key = name.strip_prefix("SLIPWAY_").unwrap_or(name).to_lowercase();
         set(&key, parse_text(defaults.get(&key), text), format!("environment {name}"))?;
     }
     for (key, text) in &sources.flags {
         set(key, parse_text(defaults.get(*key), text), format!("flag --{}", key.replace('_', "-")))?;
     }
-    let config: Config = Value::Table(merged).try_into().map_err(|e: toml::de::Error| ConfigError(e.message().to_owned()))?;
-    config.check()?;
-    Ok((config, origins))
+    Ok((merged, origins))
+}
+
+fn defaults() -> Result<Table, ConfigError> {
+    DEFAULTS.parse().map_err(|e| ConfigError(format!("config.default.toml: {e}")))
+}
+
+/// Names the setting that is to blame: the one that does not fit even alone, among nothing but defaults.
+fn blame(merged: &Table, origins: &Origins, error: &toml::de::Error) -> ConfigError {
+    for (key, origin) in origins.iter().filter(|(_, origin)| *origin != DEFAULT) {
+        let Ok(mut alone) = defaults() else { break };
+        alone.extend(merged.get(key).map(|value| (key.clone(), value.clone())));
+        if let Err(e) = Value::Table(alone).try_into::<Config>() {
+            return ConfigError(format!("{key} ({origin}): {}", e.message()));
+        }
+    }
+    ConfigError(error.message().to_owned())
 }
 
 /// Reads a text as the type of the default; text that does not fit stays text and is refused by the type check.
@@ -204,26 +236,18 @@ impl Config {
 
     /// Lists all settings as `key = value`, secrets masked.
     pub fn show(sources: &Sources, with_origin: bool) -> Result<String, ConfigError> {
-        let (_, origins) = load(sources)?;
-        let mut table: Table = DEFAULTS.parse().map_err(|e| ConfigError(format!("config.default.toml: {e}")))?;
-        if let Some((_, text)) = &sources.file {
-            table.extend(text.parse::<Table>().unwrap_or_default());
-        }
-        for (name, text) in &sources.env {
-            let key = name.trim_start_matches("SLIPWAY_").to_lowercase();
-            let value = parse_text(table.get(&key), text);
-            table.insert(key, value);
-        }
-        for (key, text) in &sources.flags {
-            let value = parse_text(table.get(*key), text);
-            table.insert((*key).to_owned(), value);
-        }
+        load(sources)?;
+        let (merged, origins) = merge(sources)?;
         let mut out = String::new();
-        for (key, value) in table {
-            let shown = if SECRETS.contains(&key.as_str()) { mask(&value) } else { value.to_string() };
+        for (key, value) in merged {
+            let shown = match value {
+                Value::String(text) if key == "admin_key" && !text.is_empty() => Value::from("***"),
+                Value::String(text) => Value::from(mask(&text)),
+                other => other,
+            };
             out.push_str(&format!("{key} = {shown}"));
             if with_origin {
-                out.push_str(&format!("  # {}", origins.get(&key).map_or("default", String::as_str)));
+                out.push_str(&format!("  # {}", origins.get(&key).map_or(DEFAULT, String::as_str)));
             }
             out.push('\n');
         }
@@ -231,20 +255,23 @@ impl Config {
     }
 }
 
-/// Hides a secret; of a database URL only the password is one.
-fn mask(value: &Value) -> String {
-    match value.as_str() {
-        None | Some("") => "\"\"".to_owned(),
-        Some(text) => match url::Url::parse(text) {
-            Ok(mut url) => {
-                if url.password().is_some() && url.set_password(Some("***")).is_err() {
-                    return "\"***\"".to_owned();
-                }
-                format!("{:?}", url.as_str())
-            }
-            Err(_) => "\"***\"".to_owned(),
-        },
+/// Hides what is secret in a URL: its password, and parameters that are called like one. Other text stays as it is.
+pub fn mask(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
     }
+    // what can't be read as a URL can't be told apart from its secrets
+    let Ok(mut url) = url::Url::parse(text) else { return "***".to_owned() };
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".to_owned();
+    }
+    let is_secret = |name: &str| ["password", "secret", "token", "key", "sig"].iter().any(|word| name.to_lowercase().contains(word));
+    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let shown = pairs.iter().map(|(name, value)| (name.as_str(), if is_secret(name) { "***" } else { value.as_str() }));
+        url.query_pairs_mut().clear().extend_pairs(shown);
+    }
+    url.to_string()
 }
 
 #[cfg(test)]
@@ -279,10 +306,17 @@ mod tests {
         let message = |s| load(&s).unwrap_err().to_string();
         assert!(message(sources("prot = 1", &[], &[])).contains("unknown setting \"prot\" (file slipway.toml)"));
         assert!(message(sources("", &[("SLIPWAY_PROT", "1")], &[])).contains("environment SLIPWAY_PROT"));
-        assert!(message(sources("", &[("SLIPWAY_PORT", "many")], &[])).contains("must be of type integer, not string"));
-        assert!(
-            message(sources("auth = \"none\"", &[], &[])).contains("auth")
-                || message(sources("auth = \"none\"", &[], &[])).contains("variant")
+        assert_eq!(
+            message(sources("", &[("SLIPWAY_PORT", "many")], &[])),
+            "port (environment SLIPWAY_PORT) must be of type integer, not string"
+        );
+        assert_eq!(
+            message(sources("auth = \"none\"", &[], &[])),
+            "auth (file slipway.toml): unknown variant `none`, expected `auto` or `required`"
+        );
+        assert_eq!(
+            message(sources("worker_slots = 2", &[], &[("port", "70000")])),
+            "port (flag --port): invalid value: integer `70000`, expected u16"
         );
     }
 
@@ -294,9 +328,16 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked() {
-        let shown = Config::show(&sources("database_url = \"postgres://me:hunter2@db/slipway\"", &[], &[]), true).unwrap();
-        assert!(shown.contains("database_url = \"postgres://me:***@db/slipway\"  # file slipway.toml"), "{shown}");
-        assert!(!shown.contains("hunter2"));
+    fn secrets_are_masked_wherever_they_stand() {
+        let shown = |file: &str| Config::show(&sources(file, &[], &[]), true).unwrap();
+        let line = "database_url = \"postgres://me:***@db/slipway\"  # file slipway.toml";
+        assert!(shown("database_url = \"postgres://me:hunter2@db/slipway\"").contains(line));
+        let line = "database_url = \"postgres://db/slipway?user=me&password=***\"  # file slipway.toml";
+        assert!(shown("database_url = \"postgres://db/slipway?user=me&password=hunter2\"").contains(line));
+        assert!(shown("artifact_root = \"s3://me:hunter2@bucket/a\"").contains("artifact_root = \"s3://me:***@bucket/a\""));
+        assert!(shown("artifact_root = \"s3://:hunter2@:x:/\"").contains("artifact_root = \"***\""));
+        let key = crate::domain::key::make(&[7; crate::domain::key::ENTROPY]);
+        assert!(shown(&format!("admin_key = \"{key}\"")).contains("admin_key = \"***\"  # file slipway.toml"));
+        assert!(shown("").contains("admin_key = \"\"  # default"));
     }
 }

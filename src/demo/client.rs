@@ -1,5 +1,6 @@
 //! Requests to the demo's server, and the `curl` lines that would do the same.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder};
@@ -56,11 +57,24 @@ impl Client {
         self.post(path, body).await
     }
 
+    /// Posts a body that `file` holds, after showing how to do the same by hand.
+    pub(super) async fn post_file_shown(&self, path: &str, file: &Path, body: &Value) -> Result<Value, String> {
+        self.show(path, &format!(" -H 'content-type: application/json' -d @{}", quoted(file)));
+        self.post(path, body).await
+    }
+
     /// Shows the `curl` line of a request.
     pub(super) fn show(&self, path: &str, rest: &str) {
         let key = if self.key.is_some() { " -H \"authorization: Bearer $SLIPWAY_KEY\"" } else { "" };
         println!("  curl -s '{}{path}'{key}{rest}", self.url);
     }
+}
+
+/// Writes a path so that a shell takes it as one word.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Sends a request and reads the JSON of a good answer.

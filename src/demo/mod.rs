@@ -1,6 +1,7 @@
 //! `slipway demo`: the life of a model in a few minutes, told by the real server over its own API.
 
 mod client;
+mod files;
 mod story;
 mod traffic;
 
@@ -10,9 +11,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::boot;
-use crate::config::Config;
+use crate::config::{Auth, Config};
 
 use client::Client;
+use files::Files;
 
 /// How long the server may take to answer for the first time.
 const READY: Duration = Duration::from_secs(30);
@@ -26,17 +28,26 @@ pub(crate) async fn run(config: Config, exit: bool, stop: watch::Receiver<bool>)
         let _ = asked.wait_for(|stopping| *stopping).await;
         relay.send_replace(true);
     });
+    let files = Files::new(&config.data_dir);
+    let needs_key = config.auth == Auth::Required;
+    let known_key = (!config.admin_key.is_empty()).then(|| config.admin_key.clone()).or_else(|| std::env::var("SLIPWAY_KEY").ok());
     let (here, at) = tokio::sync::oneshot::channel();
     let mut server = tokio::spawn(boot::serve_and_tell(config, ended, Some(here)));
     let started = tokio::select! {
         result = &mut server => return result.map_err(|e| e.to_string())?,
         at = at => at.map_err(|_| "the server did not start".to_owned())?,
     };
-    let client = Arc::new(Client::new(started.url, started.key)?);
+    // the owner of the machine needs no key on loopback, and neither do the lines that are shown
+    let key = started.key.or(known_key).filter(|_| needs_key);
+    if let Some(key) = &key {
+        println!("\nThe lines below need the key:\n  export SLIPWAY_KEY={key}");
+    }
+    let client = Arc::new(Client::new(started.url, key)?);
+    files.write()?;
     client.wait_ready(READY).await?;
     let told = tokio::select! {
         result = &mut server => return result.map_err(|e| e.to_string())?,
-        told = story::tell(&client) => told,
+        told = story::tell(&client, &files) => told,
     };
     if let Err(e) = &told {
         eprintln!("the demo failed: {e}");

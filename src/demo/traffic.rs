@@ -24,6 +24,12 @@ pub(super) fn rows(drifted: bool) -> Vec<Vec<f64>> {
     lines.map(read).collect()
 }
 
+/// A malignant and a benign case.
+pub(super) fn two_rows() -> [Vec<f64>; 2] {
+    let rows = rows(false);
+    [rows[0].clone(), rows[19].clone()]
+}
+
 fn factor(name: &str) -> f64 {
     if name.contains("area") {
         SCALE * SCALE

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod blob;
+mod command_line;
 mod jobs;
 mod runs;
 mod schema;

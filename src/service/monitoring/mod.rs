@@ -190,13 +190,7 @@ impl Monitoring<'_> {
             }
         }
         for report in &alerts {
-            let payload = serde_json::json!({
-                "version": report.version, "report_id": report.report_id, "window_start": report.window_start,
-                "window_end": report.window_end, "columns": drifted_columns(&report.report), "revision": report.revision,
-            });
-            let event = NewEvent { kind: "drift.detected", entity: "model", entity_id: report.model.clone(), payload };
-            store::event::append(&mut tx, &caller, &event, app.now()).await?;
-            tracing::warn!(model = report.model, version = report.version, "traffic has drifted");
+            alert(&mut tx, &caller, report, app.now()).await?;
         }
         tx.commit().await?;
         app.nudge();
@@ -241,6 +235,9 @@ impl Monitoring<'_> {
             let payload = serde_json::json!({ "version": version, "report_id": id, "state": finding.report.state });
             let event = NewEvent { kind: "drift_report.created", entity: "model", entity_id: model.to_owned(), payload };
             store::event::append(&mut tx, caller, &event, app.now()).await?;
+            if finding.report.state == ReportState::Drifted {
+                alert(&mut tx, caller, &finding.report, app.now()).await?;
+            }
             tx.commit().await?;
             app.nudge();
         }
@@ -316,6 +313,18 @@ impl Monitoring<'_> {
         }
         Err(Error::internal("a monitor could not be made"))
     }
+}
+
+/// Tells everyone who listens that a stored report found drift.
+async fn alert(tx: &mut store::Tx, caller: &Caller, report: &DriftReport, now: Timestamp) -> Result<()> {
+    let payload = serde_json::json!({
+        "version": report.version, "report_id": report.report_id, "window_start": report.window_start,
+        "window_end": report.window_end, "columns": drifted_columns(&report.report), "revision": report.revision,
+    });
+    let event = NewEvent { kind: "drift.detected", entity: "model", entity_id: report.model.clone(), payload };
+    store::event::append(tx, caller, &event, now).await?;
+    tracing::warn!(model = report.model, version = report.version, "traffic has drifted");
+    Ok(())
 }
 
 /// Reads thresholds; those that are absent have their defaults.

@@ -93,6 +93,8 @@ async fn an_upload_that_breaks_is_an_unavailable_store_and_shows_nothing() {
 
     let store = Proxy::start(&server, MIB, usize::MAX).await.store(&server);
     assert_eq!(store.put_bytes("default", 0, bytes.clone()).await.unwrap_err().code(), "unavailable");
-    assert_eq!(std::fs::read_dir(server.bucket_folder()).unwrap().count(), 0);
+    if server.is_ours() {
+        assert_eq!(std::fs::read_dir(server.bucket_folder()).unwrap().count(), 0);
+    }
     assert!(direct.put_bytes("default", 0, bytes).await.unwrap().fresh);
 }

@@ -47,6 +47,11 @@ impl Fixture {
         self.server.is_some()
     }
 
+    /// Tells whether the objects are files that a test can look at.
+    fn has_files(&self) -> bool {
+        self.server.as_ref().is_none_or(S3Server::is_ours)
+    }
+
     /// Returns the file behind an object.
     fn backing(&self, key: &BlobKey) -> PathBuf {
         self.objects.join(key.to_string())

@@ -25,7 +25,9 @@ async fn bytes_and_files_of_all_sizes_come_back(f: Fixture) {
         assert_eq!((stored.digest, stored.size, stored.fresh), (Digest::of(&bytes), size as u64, true));
         assert_eq!(f.store.get_bytes(&stored.key, u64::MAX).await.unwrap(), bytes, "{size} bytes from a file");
         assert_eq!(f.store.head(&stored.key).await.unwrap(), size as u64);
-        assert_eq!(std::fs::read(f.backing(&stored.key)).unwrap(), bytes);
+        if f.has_files() {
+            assert_eq!(std::fs::read(f.backing(&stored.key)).unwrap(), bytes);
+        }
 
         let from_memory = f.store.put_bytes("other", 1, bytes.clone()).await.unwrap();
         let stream = f.store.get(&from_memory.key).await.unwrap();

@@ -90,6 +90,9 @@ async fn a_missing_bucket_is_an_unavailable_store() {
 #[tokio::test]
 async fn a_store_that_is_down_is_given_up_soon() {
     let server = S3Server::start();
+    if !server.is_ours() {
+        return println!("skipped: a server elsewhere is not ours to stop");
+    }
     let options = BlobOptions { retry_for: Duration::from_secs(1), ..server.options() };
     let store = BlobStore::open(&server.root_url(""), &options).unwrap();
     drop(server);

@@ -24,14 +24,21 @@ pub(crate) struct S3Server {
     pub(crate) access_key: String,
     /// What a client signs with.
     pub(crate) secret_key: String,
+    /// In front of every prefix, ending in a slash if not empty.
+    base: String,
     root: Folder,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl S3Server {
-    /// Starts a server on a free port of 127.0.0.1; it answers when this returns.
+    /// Starts a server on a free port of 127.0.0.1; it answers when this returns. With `SLIPWAY_TEST_S3_ENDPOINT` it is the server
+    /// there instead (see `scripts/ceph.sh`): the bucket is `SLIPWAY_TEST_S3_BUCKET`, the keys are `AWS_…`. Its objects are no files
+    /// that a test could damage.
     pub(crate) fn start() -> Self {
+        if let Ok(endpoint) = std::env::var("SLIPWAY_TEST_S3_ENDPOINT") {
+            return Self::elsewhere(endpoint);
+        }
         let (bucket, access_key, secret_key) = ("artifacts".to_owned(), "test-key".to_owned(), "test-secret".to_owned());
         let root = Folder::new("s3");
         std::fs::create_dir(root.path().join(&bucket)).unwrap();
@@ -47,7 +54,16 @@ impl S3Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(serve(listener, service, stopped));
         });
-        Self { endpoint, bucket, access_key, secret_key, root, stop: Some(stop), thread: Some(thread) }
+        Self { endpoint, bucket, access_key, secret_key, base: String::new(), root, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn elsewhere(endpoint: String) -> Self {
+        let var = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+        let bucket = var("SLIPWAY_TEST_S3_BUCKET");
+        let (access_key, secret_key) = (var("AWS_ACCESS_KEY_ID"), var("AWS_SECRET_ACCESS_KEY"));
+        let root = Folder::new("s3");
+        let base = format!("{}/", uuid::Uuid::new_v4().simple());
+        Self { endpoint, bucket, access_key, secret_key, base, root, stop: None, thread: None }
     }
 
     /// Returns the variables that a client needs.
@@ -70,7 +86,12 @@ impl S3Server {
 
     /// Returns the root of a store: `s3://<bucket>/<prefix>`.
     pub(crate) fn root_url(&self, prefix: &str) -> String {
-        format!("s3://{}/{prefix}", self.bucket)
+        format!("s3://{}/{}{prefix}", self.bucket, self.base)
+    }
+
+    /// Tells whether the server runs in this process: it can be stopped, and its objects are files.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.thread.is_some()
     }
 
     /// Returns the folder that holds the objects of the bucket as files.
