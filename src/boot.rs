@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::blob::BlobStore;
+use crate::blob::{BlobStore, Spool};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::Config;
 use crate::service::{App, Parts};
@@ -18,6 +18,7 @@ use crate::{http, queue, telemetry, worker};
 /// Opens database and object store, brings the schema up to date and installs the first key.
 /// Returns the service and, at the very first start, the generated admin key.
 pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
+    sweep(&config);
     std::fs::create_dir_all(&config.data_dir).map_err(|e| format!("can't make {}: {e}", config.data_dir.display()))?;
     let db = connect(&config).await?;
     bring_up_to_date(&db).await?;
@@ -25,6 +26,15 @@ pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
     let app = App::new(Parts::new(config, db, blobs, Arc::new(SystemClock), Arc::new(SystemIds)));
     let key = app.keys().bootstrap().await.map_err(|e| e.to_string())?;
     Ok((app, key))
+}
+
+/// Clears away the files that killed processes left on their way in or out; those of living ones stay.
+fn sweep(config: &Config) {
+    match Spool::sweep(&config.spool_dir()) {
+        Ok(0) => {}
+        Ok(swept) => tracing::info!(swept, "removed files that a former process left half-way"),
+        Err(e) => tracing::warn!(error = %e, "could not clean the spool folder"),
+    }
 }
 
 /// Makes or updates all tables, apalis' own included.
@@ -71,7 +81,9 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
     }
     tracing::info!(address = %local, engine = app.db().engine(), "slipway is ready");
     let mut background = Background::start(&app, app.config().worker_slots as usize, &stop);
-    background.serve(&app, &stop);
+    // the recorder ends after the doors: requests that are let finish are counted too
+    let (drained, recording) = watch::channel(false);
+    background.serve(&app, &stop, recording);
     let mut draining = stop.clone();
     let server = axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { drop(stop.wait_for(|stopping| *stopping).await) });
@@ -82,6 +94,7 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
             tokio::time::sleep(grace).await;
         } => tracing::warn!("requests were still running at the end of the grace time"),
     }
+    drained.send_replace(true);
     background.end(grace).await;
     app.db().close().await;
     Ok(())
@@ -114,11 +127,11 @@ impl Background {
     }
 
     /// Keeps what is served equal to what the aliases say, and watches the traffic.
-    fn serve(&mut self, app: &App, stop: &watch::Receiver<bool>) {
+    fn serve(&mut self, app: &App, stop: &watch::Receiver<bool>, drained: watch::Receiver<bool>) {
         let (serving, stopped) = (app.clone(), stop.clone());
         self.0.spawn(async move { serving.serving().run(stopped).await });
-        let (recording, stopped) = (app.clone(), stop.clone());
-        self.0.spawn(async move { recording.monitoring().record(stopped).await });
+        let recording = app.clone();
+        self.0.spawn(async move { recording.monitoring().record(drained).await });
         let (scanning, stopped) = (app.clone(), stop.clone());
         self.0.spawn(async move { scanning.monitoring().run(stopped).await });
     }

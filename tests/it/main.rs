@@ -4,6 +4,7 @@
 
 mod architecture;
 mod blob;
+mod faults;
 mod jobs;
 mod runs;
 mod schema;

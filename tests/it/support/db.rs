@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use slipway::blob::{BlobOptions, BlobStore};
 use slipway::boot::bring_up_to_date;
-use slipway::clock::{FixedClock, SeededIds};
+use slipway::clock::{Clock as _, FixedClock, SeededIds};
 use slipway::config::{Config, Sources, load};
 use slipway::domain::time::Timestamp;
 use slipway::service::{App, Parts};
@@ -58,6 +58,11 @@ impl World {
         let app = App::new(parts);
         app.keys().bootstrap().await.unwrap();
         Self { app, db, clock, folder, drop_database }
+    }
+
+    /// What the clock says.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Removes what the test made. A failed test leaves it for a look.
