@@ -5,6 +5,7 @@
 mod architecture;
 mod blob;
 mod faults;
+mod flows;
 mod jobs;
 mod runs;
 mod schema;

@@ -1,5 +1,6 @@
 //! What happens when processes die, databases go away and people change their minds, shown on the real binary.
 
+mod end;
 mod kill;
 
 use std::path::PathBuf;

@@ -93,9 +93,16 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+    }
+
     /// Asks it to stop, and waits until it has; panics unless it ends well.
     pub fn stop(mut self) {
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        if self.child.try_wait().unwrap().is_none() {
+            self.ask_to_stop();
+        }
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}:\n{}", self.last_lines());
     }
