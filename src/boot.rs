@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::blob::BlobStore;
+use crate::blob::{BlobStore, Spool};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::Config;
 use crate::service::{App, Parts};
@@ -20,6 +20,7 @@ use crate::{config, http, queue, telemetry, worker};
 /// Returns the service and, at the very first start, the generated admin key.
 pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
     make_data_dir(&config)?;
+    sweep(&config);
     let db = connect(&config).await?;
     bring_up_to_date(&db).await?;
     let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {}", with_causes(&e)))?;
@@ -37,6 +38,15 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 pub fn make_data_dir(config: &Config) -> Result<(), String> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
     made.map_err(|e| format!("can't make the data folder {}: {e}", config.data_dir.display()))
+}
+
+/// Clears away the files that killed processes left on their way in or out; those of living ones stay.
+fn sweep(config: &Config) {
+    match Spool::sweep(&config.spool_dir()) {
+        Ok(0) => {}
+        Ok(swept) => tracing::info!(swept, "removed files that a former process left half-way"),
+        Err(e) => tracing::warn!(error = %e, "could not clean the spool folder"),
+    }
 }
 
 /// Makes or updates all tables, apalis' own included.
@@ -89,7 +99,9 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
     }
     tracing::info!(address = %local, engine = app.db().engine(), "slipway is ready");
     let mut background = Background::start(&app, app.config().worker_slots as usize, &stop);
-    background.serve(&app, &stop);
+    // the recorder ends after the doors: requests that are let finish are counted too
+    let (drained, recording) = watch::channel(false);
+    background.serve(&app, &stop, recording);
     let mut draining = stop.clone();
     let server = axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { drop(stop.wait_for(|stopping| *stopping).await) });
@@ -100,6 +112,7 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
             tokio::time::sleep(grace).await;
         } => tracing::warn!("requests were still running at the end of the grace time"),
     }
+    drained.send_replace(true);
     background.end(grace).await;
     app.db().close().await;
     Ok(())
@@ -140,11 +153,11 @@ impl Background {
     }
 
     /// Keeps what is served equal to what the aliases say, and watches the traffic.
-    fn serve(&mut self, app: &App, stop: &watch::Receiver<bool>) {
+    fn serve(&mut self, app: &App, stop: &watch::Receiver<bool>, drained: watch::Receiver<bool>) {
         let (serving, stopped) = (app.clone(), stop.clone());
         self.0.spawn(async move { serving.serving().run(stopped).await });
-        let (recording, stopped) = (app.clone(), stop.clone());
-        self.0.spawn(async move { recording.monitoring().record(stopped).await });
+        let recording = app.clone();
+        self.0.spawn(async move { recording.monitoring().record(drained).await });
         let (scanning, stopped) = (app.clone(), stop.clone());
         self.0.spawn(async move { scanning.monitoring().run(stopped).await });
     }

@@ -11,7 +11,7 @@ use object_store::ObjectStoreExt as _;
 use super::error::{BlobError, BlobErrorKind};
 use super::key::BlobKey;
 use super::root::BlobStore;
-use super::spool::{SpoolWriter, blocking};
+use super::spool::{Spool, SpoolWriter, blocking};
 use super::stream::{self, BlobStream};
 
 impl BlobStore {
@@ -65,6 +65,17 @@ impl BlobStore {
             Some(parent) => parent,
             None => return Err(BlobError::new(BlobErrorKind::Io, format!("{} is not the path of a file", path.display()))),
         };
+        let spool = self.fetch(key, folder).await?;
+        let (size, path) = (spool.size(), path.to_owned());
+        blocking(move || spool.persist(&path)).await?;
+        Ok(size)
+    }
+
+    /// Downloads an object into a spool in `folder`: complete and checked, and gone with its owner.
+    ///
+    /// # Errors
+    /// As [`Self::get`] and its stream; `storage_full`.
+    pub async fn fetch(&self, key: &BlobKey, folder: &Path) -> Result<Spool, BlobError> {
         // The spool hashes too, on other threads than this one: no need for the checked stream.
         let mut stream = self.read(key, None).await?;
         let expected = stream.size();
@@ -76,9 +87,7 @@ impl BlobStore {
         if spool.digest() != key.digest() || spool.size() != expected {
             return Err(BlobError::digest(key));
         }
-        let path = path.to_owned();
-        blocking(move || spool.persist(&path)).await?;
-        Ok(expected)
+        Ok(spool)
     }
 
     /// Returns the size of an object.

@@ -22,6 +22,8 @@ pub struct Served {
     pub digest: String,
     /// Answers.
     pub model: Arc<dyn Model>,
+    /// Counts its answers.
+    pub answered: metrics::Counter,
 }
 
 /// What is loaded of one model.
@@ -48,7 +50,25 @@ pub enum Selector<'a> {
 pub const CHAMPION: &str = "champion";
 
 /// Routes by workspace and model.
-pub type Table = HashMap<(String, String), Route>;
+#[derive(Default)]
+pub struct Table(HashMap<String, HashMap<String, Route>>);
+
+impl Table {
+    /// Returns what is loaded of a model.
+    pub fn get(&self, workspace: &str, model: &str) -> Option<&Route> {
+        self.0.get(workspace)?.get(model)
+    }
+
+    /// Returns what is loaded of a model, to be changed; makes it when there is nothing.
+    pub fn entry(&mut self, workspace: &str, model: &str) -> &mut Route {
+        self.0.entry(workspace.to_owned()).or_default().entry(model.to_owned()).or_default()
+    }
+
+    /// Lists every loaded version.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.0.values().flat_map(HashMap::values).flat_map(|route| route.versions.values())
+    }
+}
 
 /// The table.
 #[derive(Default)]
@@ -57,12 +77,12 @@ pub struct Router(ArcSwap<Table>);
 impl Router {
     /// Finds the version that answers.
     pub fn find(&self, workspace: &str, model: &str, which: Selector<'_>) -> Option<Arc<Served>> {
-        self.route(workspace, model)?.find(which)
+        self.0.load().get(workspace, model)?.find(which)
     }
 
     /// Returns what is loaded of a model; `None` when nothing is.
     pub fn route(&self, workspace: &str, model: &str) -> Option<Route> {
-        self.0.load().get(&(workspace.to_owned(), model.to_owned())).filter(|route| !route.versions.is_empty()).cloned()
+        self.0.load().get(workspace, model).filter(|route| !route.versions.is_empty()).cloned()
     }
 
     /// Returns the table as it is.

@@ -286,6 +286,11 @@ impl Trainer {
         &self.held_out
     }
 
+    /// Returns the number of steps done since the start of the fit, those before a checkpoint included.
+    pub fn steps_done(&self) -> u64 {
+        self.progress.step
+    }
+
     /// Returns the number of steps of the whole fit, if it is not stopped early.
     pub fn total_steps(&self) -> u64 {
         (self.train.rows().div_ceil(self.config.batch_size) * self.config.epochs) as u64

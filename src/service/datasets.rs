@@ -1,7 +1,5 @@
 //! Data sets: taking files in, showing what is in them, handing them out verified.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use futures::Stream;
 use serde_json::Value;
@@ -28,8 +26,10 @@ const PREVIEW_ROWS: usize = 100;
 pub struct Datasets<'a>(pub(super) &'a App);
 
 /// A version in a local file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Staged {
+    /// Its bytes; the file goes away with this value.
+    pub file: Spool,
     /// How the table is written.
     pub format: Format,
     /// Its columns.
@@ -196,15 +196,16 @@ impl Datasets<'_> {
         }
     }
 
-    /// Writes the verified bytes of a version to a local file.
-    pub async fn fetch(&self, caller: &Caller, name: &str, version: i64, to: &Path) -> Result<Staged> {
+    /// Brings the verified bytes of a version into a local file.
+    pub async fn fetch(&self, caller: &Caller, name: &str, version: i64) -> Result<Staged> {
         let (version, key) = self.locate(caller, name, version).await?;
-        if let Err(e) = self.0.blobs().fetch_to(&key, to).await {
-            return Err(self.judged(caller, name, &version, e).await);
-        }
+        let file = match self.0.blobs().fetch(&key, &self.0.config().spool_dir()).await {
+            Ok(file) => file,
+            Err(e) => return Err(self.judged(caller, name, &version, e).await),
+        };
         let mut tx = self.0.db().read().await?;
         let schema = store::dataset::find_schema(&mut tx, &caller.workspace, &version.id).await?;
-        Ok(Staged { format: version.format, schema })
+        Ok(Staged { file, format: version.format, schema })
     }
 
     async fn locate(&self, caller: &Caller, name: &str, version: i64) -> Result<(DatasetVersion, BlobKey)> {
@@ -247,9 +248,7 @@ impl Datasets<'_> {
             let generation = store::artifact::find_generation(&mut tx, &caller.workspace, digest).await?;
             drop(tx);
             let key = BlobKey::new(&caller.workspace, digest.parse::<Digest>()?, generation)?;
-            let path = self.0.config().spool_dir().join(self.0.new_id());
-            let read = self.0.blobs().fetch_to(&key, &path).await;
-            let _ = tokio::fs::remove_file(&path).await;
+            let read = self.0.blobs().fetch(&key, &self.0.config().spool_dir()).await;
             read.map_err(|e| Error::conflict("digest_mismatch", "the stored bytes are still damaged; upload them again").caused_by(e))?;
         }
         self.change(caller, name, &version, VersionState::Ready, "").await

@@ -41,6 +41,46 @@ pub struct Claim {
     pub started_at: Timestamp,
 }
 
+/// What became of an attempt that has its outputs.
+pub enum Close {
+    /// It is the current one: write the outputs and commit.
+    Open(Box<Closing>),
+    /// An earlier try has committed, though its answer was lost.
+    Done,
+    /// Another attempt may be under way: nothing may be written any more.
+    Fenced,
+}
+
+/// The last transaction of an attempt. It holds the job's row, so nothing can come between the decision and the commit.
+pub struct Closing {
+    pub(super) tx: Tx,
+    job: Loaded,
+    next: Control,
+    event: Event,
+    now: Timestamp,
+}
+
+impl Closing {
+    /// Tells whether the job succeeds. It does not when somebody asked to stop, and then its outputs are not to be written.
+    pub fn succeeds(&self) -> bool {
+        self.next.state == JobState::Succeeded
+    }
+
+    /// Ends the job in the transaction that holds its outputs. False: the attempt is fenced, and nothing was written.
+    pub async fn commit(mut self, app: &App, claim: &Claim, result: Option<&serde_json::Value>) -> Result<bool> {
+        if let Some(result) = result {
+            store::job::set_result(&mut self.tx, &claim.job_id, result).await?;
+        }
+        if !write(&mut self.tx, &claim.caller, &claim.job_id, &self.job, &self.next, &self.event, "", self.now).await? {
+            return Ok(false);
+        }
+        self.tx.commit().await?;
+        tracing::info!(job.id = claim.job_id, workspace = claim.caller.workspace, state = self.next.state.as_str(), "job ended");
+        app.nudge();
+        Ok(true)
+    }
+}
+
 impl Jobs<'_> {
     /// Makes run and job in one transaction.
     pub async fn submit(&self, caller: &Caller, mut spec: TrainSpec) -> Result<Job> {
@@ -157,6 +197,30 @@ impl Jobs<'_> {
         Ok(Some(Claim { job_id: id.to_owned(), run_id, caller, spec, attempt_no, epoch, resume, started_at: now }))
     }
 
+    /// Reports that an attempt has its inputs and computes; false when it is fenced.
+    pub async fn started(&self, claim: &Claim) -> Result<bool> {
+        let event = Event::Started { epoch: claim.epoch };
+        Ok(self.apply(&claim.caller, &claim.job_id, &event, "").await?.is_ok())
+    }
+
+    /// Begins the last transaction of an attempt that has its outputs.
+    pub async fn close(&self, claim: &Claim) -> Result<Close> {
+        let app = self.0;
+        let now = app.now();
+        let mut tx = app.db().begin().await?;
+        let current = fence(&mut tx, claim).await?;
+        let job = store::job::load(&mut tx, &claim.job_id).await?.ok_or_else(no_job)?;
+        if !current {
+            let done = job.control.state == JobState::Succeeded && job.control.attempt_no == claim.attempt_no;
+            return Ok(if done { Close::Done } else { Close::Fenced });
+        }
+        let event = Event::Succeed { epoch: claim.epoch };
+        Ok(match transition(&job.control, &event, &self.timers(), now) {
+            Ok(next) => Close::Open(Box::new(Closing { tx, job, next, event, now })),
+            Err(_) => Close::Fenced,
+        })
+    }
+
     /// Reports that an attempt is alive; tells whether it is asked to stop. `Ok(None)`: the attempt is fenced and must end.
     pub async fn beat(&self, claim: &Claim) -> Result<Option<bool>> {
         let event = Event::Beat { epoch: claim.epoch };
@@ -207,7 +271,7 @@ impl Jobs<'_> {
     }
 
     /// Decides, writes and tells; makes the decision again when another writer was faster.
-    pub(super) async fn apply(&self, caller: &Caller, id: &str, event: &Event, message: &str) -> Result<Result<Control, Refusal>> {
+    async fn apply(&self, caller: &Caller, id: &str, event: &Event, message: &str) -> Result<Result<Control, Refusal>> {
         let app = self.0;
         for _ in 0..RACES {
             let now = app.now();
@@ -227,7 +291,7 @@ impl Jobs<'_> {
         Err(Error::new(Kind::ResourceExhausted, "job_contended", "the job changes too fast; try again"))
     }
 
-    pub(super) fn timers(&self) -> Timers {
+    fn timers(&self) -> Timers {
         let config = self.0.config();
         let ms = |value: u64| i64::try_from(value).unwrap_or(i64::MAX / 4);
         Timers {
@@ -242,7 +306,7 @@ impl Jobs<'_> {
 
 /// Writes a decision with all that follows from it; false when somebody else changed the job since it was loaded.
 #[expect(clippy::too_many_arguments, reason = "one call writes everything that a decision changes")]
-pub(super) async fn write(
+async fn write(
     tx: &mut Tx,
     caller: &Caller,
     id: &str,

@@ -25,7 +25,7 @@ use crate::store::Db;
 pub use artifacts::{Artifacts, Owner};
 pub use datasets::{Datasets, Staged};
 pub use events::Events;
-pub use jobs::{Claim, Jobs};
+pub use jobs::{Claim, Close, Closing, Jobs};
 pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
 pub use monitoring::Monitoring;

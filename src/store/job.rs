@@ -215,7 +215,8 @@ pub async fn save(tx: &mut Tx, id: &str, from: &Loaded, to: &Control, ending: En
     } else {
         let ended = !attempt.state.is_active();
         on!(tx, conn => done(sqlx::query(
-            "update job_attempts set state = $3, lease_expires_at = $4, message = case when $5 then $6 else message end,
+            "update job_attempts set state = $3, lease_expires_at = $4,
+                started_at = case when $3 = 'running' then coalesce(started_at, $7) else started_at end, message = case when $5 then $6 else message end,
                 ended_at = case when $5 then $7 else ended_at end, termination_reason = case when $5 then $8 else termination_reason end
              where job_id = $1 and attempt_no = $2")
             .bind(id).bind(to.attempt_no).bind(attempt.state.as_str()).bind(attempt.lease_expires_at.0).bind(ended).bind(ending.message)

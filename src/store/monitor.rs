@@ -124,13 +124,25 @@ pub async fn advance(tx: &mut Tx, model_id: &str, from: i64, to: i64) -> Result<
     Ok(rows == 1)
 }
 
-/// Returns the newest revision of the report about a window, with the rows that it knew; 0 and 0 when there is none.
-pub async fn last_revision(tx: &mut Tx, version_id: &str, from: i64, to: i64) -> Result<(i64, i64)> {
-    let row: Option<(i64, i64)> = on!(tx, conn => sqlx::query_as(
-        "select revision, num_rows from drift_reports where model_version_id = $1 and window_start = $2 and window_end = $3
+/// The newest report about a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Last {
+    /// Its revision, 0 when there is none.
+    pub revision: i64,
+    /// Rows that it knew.
+    pub rows: i64,
+    /// Whether it found drift.
+    pub drifted: bool,
+}
+
+/// Finds the newest report about a window.
+pub async fn last_report(tx: &mut Tx, version_id: &str, from: i64, to: i64) -> Result<Last> {
+    let row: Option<(i64, i64, String)> = on!(tx, conn => sqlx::query_as(
+        "select revision, num_rows, state from drift_reports where model_version_id = $1 and window_start = $2 and window_end = $3
          order by revision desc limit 1")
         .bind(version_id).bind(from).bind(to).fetch_optional(conn).await?);
-    Ok(row.unwrap_or_default())
+    let drifted = ReportState::Drifted.as_str();
+    Ok(row.map_or_else(Last::default, |(revision, rows, state)| Last { revision, rows, drifted: state == drifted }))
 }
 
 /// Stores a report under its id; earlier revisions are superseded.

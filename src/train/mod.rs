@@ -65,7 +65,7 @@ pub fn fit(
         None => Trainer::new(config, table, validation)?,
         Some(bytes) => Trainer::restore(config, table, validation, bytes)?,
     };
-    let mut at = 0;
+    let mut at = trainer.steps_done();
     let mut stop = false;
     let every = if spec.log_every_n_steps == 0 { HEARING } else { spec.log_every_n_steps };
     let outcome = trainer.run(every, &mut |event| {

@@ -23,7 +23,9 @@ pub async fn run(app: App, slots: usize, stop: watch::Receiver<bool>) {
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = stop.clone();
     while !*stopping.borrow() {
-        while let Ok(slot) = free.clone().try_acquire_owned() {
+        while !*stopping.borrow()
+            && let Ok(slot) = free.clone().try_acquire_owned()
+        {
             match app.jobs().claim(&worker).await {
                 Ok(Some(claim)) => {
                     let (app, stop) = (app.clone(), stop.clone());

@@ -5,6 +5,8 @@
 mod architecture;
 mod blob;
 mod command_line;
+mod faults;
+mod flows;
 mod jobs;
 mod runs;
 mod schema;

@@ -5,7 +5,7 @@ mod oip;
 mod tfs;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::routes::Routes;
@@ -58,8 +58,8 @@ fn json(status: StatusCode, body: Vec<u8>) -> Response {
 
 /// An answer that names the version it comes from.
 fn answered(served: &Served, body: Vec<u8>) -> Response {
-    metrics::counter!("slipway_predictions_total", "model" => served.name.clone(), "version" => served.version.to_string()).increment(1);
-    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (VERSION, served.version.to_string())];
+    served.answered.increment(1);
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (VERSION, HeaderValue::from(served.version))];
     (headers, body).into_response()
 }
 

@@ -21,7 +21,7 @@ use crate::stats::drift;
 use crate::stats::rules::Rules;
 use crate::stats::window::WindowProfile;
 use crate::store;
-use crate::store::monitor::{ReportFilter, Watched};
+use crate::store::monitor::{Last, ReportFilter, Watched};
 
 use known::Known;
 use recorder::Recorder;
@@ -38,6 +38,10 @@ pub struct Monitoring<'a>(pub(super) &'a App);
 struct Finding {
     version_id: String,
     report: DriftReport,
+    /// The report that it takes the place of.
+    before: Last,
+    /// Whether an alert follows from drift; not when the report before raised one.
+    tell: bool,
 }
 
 impl Monitoring<'_> {
@@ -117,13 +121,16 @@ impl Monitoring<'_> {
             let active = store::monitor::list_active(&mut tx, &watched.model_id, start, start + length).await?;
             let mut late = Vec::new();
             for (version_id, version, rows) in active {
-                if store::monitor::last_revision(&mut tx, &version_id, start, start + length).await?.1 != rows {
+                if store::monitor::last_report(&mut tx, &version_id, start, start + length).await?.rows != rows {
                     late.push(version);
                 }
             }
             drop(tx);
             for version in late {
-                let findings = self.compare(watched, start, start + length, Some(version)).await?;
+                let mut findings = self.compare(watched, start, start + length, Some(version)).await?;
+                // another process may have been faster since the look above; if it is faster from here on, the store says so
+                findings.retain(|finding| finding.before.rows != finding.report.num_rows);
+                findings.iter_mut().for_each(|finding| finding.tell = !finding.before.drifted);
                 let tx = app.db().begin().await?;
                 match self.store(tx, watched, findings).await {
                     Ok(reports) => made += reports,
@@ -151,7 +158,7 @@ impl Monitoring<'_> {
                 let part = WindowProfile::from_bytes(known.baseline.clone(), &bytes).map_err(broken)?;
                 window.merge(&part).map_err(broken)?;
             }
-            let (revision, _) = store::monitor::last_revision(&mut tx, &version_id, from, to).await?;
+            let before = store::monitor::last_report(&mut tx, &version_id, from, to).await?;
             let found = drift::evaluate(&window, &known.rules(&rules));
             let state = match (found.evaluated_columns, found.drifted) {
                 (0, _) => ReportState::InsufficientData,
@@ -164,13 +171,13 @@ impl Monitoring<'_> {
                 version,
                 window_start: Timestamp(from),
                 window_end: Timestamp(to),
-                revision: revision + 1,
+                revision: before.revision + 1,
                 state,
                 num_rows: rows,
                 report: serde_json::to_value(&found).map_err(|e| Error::internal("a report can't be written").caused_by(e))?,
                 created_at: app.now(),
             };
-            findings.push(Finding { version_id, report });
+            findings.push(Finding { version_id, report, before, tell: true });
         }
         Ok(findings)
     }
@@ -181,11 +188,11 @@ impl Monitoring<'_> {
         let caller = Caller::system(&watched.workspace);
         let made = findings.len();
         let mut alerts = Vec::new();
-        for Finding { version_id, mut report } in findings {
+        for Finding { version_id, mut report, tell, .. } in findings {
             let id = app.new_id();
             store::monitor::insert_report(&mut tx, &watched.workspace, &watched.model_id, &version_id, &id, &report).await?;
             report.report_id = Some(id);
-            if report.state == ReportState::Drifted {
+            if tell && report.state == ReportState::Drifted {
                 alerts.push(report);
             }
         }

@@ -25,6 +25,8 @@ struct Counted {
     window: WindowProfile,
     workspace: String,
     rows: u64,
+    /// Names the row that only this value writes.
+    shard: String,
     seq: i64,
     changed: bool,
 }
@@ -34,11 +36,12 @@ pub(super) struct Recorder {
     app: App,
     references: Cache,
     minutes: HashMap<(String, i64), Counted>,
+    opened: u64,
 }
 
 impl Recorder {
     pub(super) fn new(app: App) -> Self {
-        Self { app, references: Cache::default(), minutes: HashMap::new() }
+        Self { app, references: Cache::default(), minutes: HashMap::new(), opened: 0 }
     }
 
     /// Runs until `stop` is true; what was counted by then is written.
@@ -91,7 +94,10 @@ impl Recorder {
                 return Ok(());
             }
             let window = WindowProfile::new(known.baseline.clone());
-            let counted = Counted { known, window, workspace: served.workspace.clone(), rows: 0, seq: 0, changed: false };
+            // a minute that is opened again after it was forgotten, say because the clock was set back, must not replace itself
+            self.opened += 1;
+            let shard = format!("{}-{}", self.app.deck().replica(), self.opened);
+            let counted = Counted { known, window, workspace: served.workspace.clone(), rows: 0, shard, seq: 0, changed: false };
             self.minutes.insert(key.clone(), counted);
         }
         let Some(counted) = self.minutes.get_mut(&key) else { return Ok(()) };
@@ -107,11 +113,12 @@ impl Recorder {
     /// Writes what changed; minutes that are over are forgotten once they are written.
     async fn flush(&mut self) {
         let now = self.app.now().0;
-        let shard = self.app.deck().replica().to_owned();
         for ((version_id, start), counted) in self.minutes.iter_mut().filter(|(_, counted)| counted.changed) {
             let profile = counted.window.to_bytes();
             let rows = i64::try_from(counted.rows).unwrap_or(i64::MAX);
-            let minute = Minute { version_id, start: *start, shard: &shard, seq: counted.seq + 1, rows, profile: &profile };
+            // counted up before the try: one that failed may have been written, with fewer rows
+            counted.seq += 1;
+            let minute = Minute { version_id, start: *start, shard: &counted.shard, seq: counted.seq, rows, profile: &profile };
             let app = &self.app;
             let write = async {
                 let mut tx = app.db().begin().await?;
@@ -119,10 +126,7 @@ impl Recorder {
                 tx.commit().await
             };
             match write.await {
-                Ok(()) => {
-                    counted.seq += 1;
-                    counted.changed = false;
-                }
+                Ok(()) => counted.changed = false,
                 Err(e) => tracing::warn!(error = %e, "a minute of traffic could not be written; it is tried again"),
             }
         }

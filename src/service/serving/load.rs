@@ -34,7 +34,8 @@ impl Serving<'_> {
         };
         let model = tokio::task::spawn_blocking(work).await.map_err(|_| "the engine panicked".to_owned())?.map_err(|e| e.to_string())?;
         let Wanted { workspace, name, version_id, version, digest, .. } = wanted.clone();
-        Ok(Served { workspace, name, version_id, version, digest, model })
+        let answered = metrics::counter!("slipway_predictions_total", "model" => name.clone(), "version" => version.to_string());
+        Ok(Served { workspace, name, version_id, version, digest, model, answered })
     }
 
     async fn judge(&self, wanted: &Wanted, error: &BlobError) {

@@ -135,8 +135,7 @@ impl Serving<'_> {
         let wanted = store::serving::list_wanted(&mut tx).await?;
         drop(tx);
         let table = deck.router.table();
-        let mut loaded: HashMap<String, Arc<Served>> =
-            table.values().flat_map(|route| route.versions.values()).map(|served| (served.version_id.clone(), served.clone())).collect();
+        let mut loaded: HashMap<String, Arc<Served>> = table.versions().map(|served| (served.version_id.clone(), served.clone())).collect();
         for version in &wanted {
             if loaded.contains_key(&version.version_id) || self.rests(&version.version_id) {
                 continue;
@@ -162,15 +161,14 @@ impl Serving<'_> {
     /// their warm time is over.
     fn arrange(&self, before: &Table, wanted: &[Wanted], loaded: &HashMap<String, Arc<Served>>) -> Table {
         let keep = Duration::from_millis(self.0.config().serving_keep_warm_ms);
-        let mut table = Table::new();
+        let mut table = Table::default();
         let mut named: HashSet<&str> = HashSet::new();
         for version in wanted {
-            let key = (version.workspace.clone(), version.name.clone());
-            let old = before.get(&key).and_then(|route| route.find(Selector::Label(&version.alias)));
+            let old = before.get(&version.workspace, &version.name).and_then(|route| route.find(Selector::Label(&version.alias)));
             let Some(served) = loaded.get(&version.version_id).cloned().or(old) else { continue };
             let served = loaded.get(&served.version_id).cloned().unwrap_or(served);
             named.extend(loaded.get_key_value(&served.version_id).map(|(id, _)| id.as_str()));
-            let route = table.entry(key).or_default();
+            let route = table.entry(&version.workspace, &version.name);
             route.aliases.insert(version.alias.clone(), served.version);
             route.versions.insert(served.version, served);
         }
@@ -180,7 +178,7 @@ impl Serving<'_> {
         for (id, served) in loaded.iter().filter(|(id, _)| !named.contains(id.as_str())) {
             let since = *state.warm.entry(id.clone()).or_insert(now);
             if now.duration_since(since) < keep {
-                let route = table.entry((served.workspace.clone(), served.name.clone())).or_default();
+                let route = table.entry(&served.workspace, &served.name);
                 route.versions.insert(served.version, served.clone());
             } else {
                 tracing::info!(model = served.name, version = served.version, "version is unloaded");
@@ -237,8 +235,7 @@ impl Serving<'_> {
         }
         let report = |((workspace, model_id, version), aliases): (&(&str, &str, i64), &Vec<&str>)| {
             let row = wanted.iter().find(|row| row.model_id == *model_id && row.version == *version)?;
-            let key = (row.workspace.clone(), row.name.clone());
-            let there = table.get(&key).is_some_and(|route| route.versions.contains_key(version));
+            let there = table.get(&row.workspace, &row.name).is_some_and(|route| route.versions.contains_key(version));
             let message = state.failed.get(&row.version_id).map(|(_, message)| message.clone()).unwrap_or_default();
             Some(Report {
                 workspace: (*workspace).to_owned(),

@@ -58,11 +58,11 @@ impl Training<'_> {
         let outcome = self.attempt(&claim, &halt).await;
         watcher.abort();
         let failure = match (halt.cause(), outcome) {
-            (Some(Cause::Fenced), _) => {
+            (_, Ok(())) => return,
+            (Some(Cause::Fenced), Err(_)) => {
                 tracing::warn!(job.id = claim.job_id, attempt = claim.attempt_no, "another attempt took over; this one wrote nothing more");
                 return;
             }
-            (_, Ok(())) => return,
             (Some(cause), Err(_)) => Failure::new(cause.reason(), cause.message()),
             (None, Err(failure)) => failure,
         };
@@ -81,6 +81,7 @@ impl Training<'_> {
     async fn attempt(&self, claim: &Claim, halt: &Arc<Halt>) -> Result<(), Failure> {
         self.progress(claim, halt, "staging", 0).await?;
         let inputs = self.stage(claim).await?;
+        self.started(claim, halt).await?;
         let outputs = self.fit(claim, halt, inputs).await?;
         self.progress(claim, halt, "publishing", claim.spec.network.epochs as u64).await?;
         self.publish(claim, halt, outputs).await
@@ -172,6 +173,15 @@ impl Training<'_> {
 
     async fn progress(&self, claim: &Claim, halt: &Halt, phase: &str, epochs: u64) -> Result<(), Failure> {
         self.log(claim, halt, &[], &progress(claim, phase, epochs)).await
+    }
+
+    async fn started(&self, claim: &Claim, halt: &Halt) -> Result<(), Failure> {
+        loop {
+            match self.0.jobs().started(claim).await {
+                Ok(kept) => return fenced(halt, kept),
+                Err(e) => rest(halt, e).await?,
+            }
+        }
     }
 
     async fn log(&self, claim: &Claim, halt: &Halt, points: &[MetricPoint], progress: &Progress) -> Result<(), Failure> {

@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use super::halt::Halt;
 use super::{Failure, Training, fenced, rest};
 use crate::domain::artifact::Artifact;
-use crate::domain::job::{Event, JobState, transition};
 use crate::domain::run::{MetricPoint, Number};
 use crate::error::Result;
-use crate::service::Claim;
-use crate::service::jobs::{fence, no_job, write};
+use crate::service::jobs::{fence, no_job};
 use crate::service::models::{Registration, register_in};
+use crate::service::{Claim, Close};
 use crate::stats::profile::ColumnProfile;
 use crate::stats::reference::Reference;
 use crate::store::{self, Tx};
@@ -76,32 +75,16 @@ impl Training<'_> {
         for (path, media_type, bytes) in files {
             placed.push(self.place(claim, path, media_type, bytes.clone()).await?);
         }
-        self.commit(claim, outputs, reference, &placed).await
-    }
-
-    async fn commit(&self, claim: &Claim, outputs: &Outputs, reference: &Reference, placed: &[Placed]) -> Result<bool> {
-        let app = self.0;
-        let (ws, now) = (&claim.caller.workspace, app.now());
-        let mut tx = app.db().begin().await?;
-        if !fence(&mut tx, claim).await? {
-            // an earlier try may have committed without our hearing of it
-            let job = store::job::load(&mut tx, &claim.job_id).await?.ok_or_else(no_job)?;
-            return Ok(job.control.state == JobState::Succeeded && job.control.attempt_no == claim.attempt_no);
-        }
-        let job = store::job::load(&mut tx, &claim.job_id).await?.ok_or_else(no_job)?;
-        let event = Event::Succeed { epoch: claim.epoch };
-        let Ok(next) = transition(&job.control, &event, &app.jobs().timers(), now) else { return Ok(false) };
-        if next.state == JobState::Succeeded {
-            let result = self.record_outputs(&mut tx, claim, outputs, reference, placed).await?;
-            store::job::set_result(&mut tx, &claim.job_id, &result).await?;
-        }
-        if !write(&mut tx, &claim.caller, &claim.job_id, &job, &next, &event, "", now).await? {
-            return Ok(false);
-        }
-        tx.commit().await?;
-        tracing::info!(job.id = claim.job_id, workspace = ws, state = next.state.as_str(), "job ended");
-        app.nudge();
-        Ok(true)
+        let mut closing = match self.0.jobs().close(claim).await? {
+            Close::Open(closing) => closing,
+            Close::Done => return Ok(true),
+            Close::Fenced => return Ok(false),
+        };
+        let result = match closing.succeeds() {
+            true => Some(self.record_outputs(&mut closing.tx, claim, outputs, reference, &placed).await?),
+            false => None,
+        };
+        closing.commit(self.0, claim, result.as_ref()).await
     }
 
     async fn record_outputs(

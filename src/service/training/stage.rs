@@ -1,7 +1,5 @@
 //! Bringing an attempt's inputs into memory: verified data, and the checkpoint to go on from.
 
-use std::path::{Path, PathBuf};
-
 use super::{Failure, Training};
 use crate::blob::{BlobKey, Digest};
 use crate::data;
@@ -41,10 +39,9 @@ impl Training<'_> {
 
     async fn table(&self, claim: &Claim, name: &str, version: Option<i64>, columns: Option<Vec<String>>) -> Result<Table, Failure> {
         let app = self.0;
-        let file = Scratch::new(app.config().spool_dir(), &app.new_id())?;
         let version = version.ok_or_else(|| Failure::new(Reason::InvalidSpec, "the job names no data set version"))?;
-        let staged = app.datasets().fetch(&claim.caller, name, version, file.path()).await?;
-        let read = move || data::read_frame(file.path(), staged.format, &staged.schema, columns.as_deref());
+        let staged = app.datasets().fetch(&claim.caller, name, version).await?;
+        let read = move || data::read_frame(staged.file.path(), staged.format, &staged.schema, columns.as_deref());
         let frame = tokio::task::spawn_blocking(read);
         let frame = frame.await.map_err(|_| Failure::new(Reason::ServerError, "the reader panicked"))??;
         let column = |values| match values {
@@ -86,25 +83,5 @@ impl Training<'_> {
             forget.await.map_err(crate::error::Error::from)?;
         }
         Ok(())
-    }
-}
-
-/// A file that goes away with its name.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(folder: PathBuf, name: &str) -> Result<Self, Failure> {
-        std::fs::create_dir_all(&folder).map_err(|e| Failure::new(Reason::ServerError, format!("can't make {}: {e}", folder.display())))?;
-        Ok(Self(folder.join(format!("{name}.staged"))))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }

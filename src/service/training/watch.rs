@@ -18,11 +18,15 @@ pub(super) async fn watch(app: App, claim: Claim, halt: Arc<Halt>, mut stop: wat
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (begun, mut heard) = (Instant::now(), Instant::now());
     let longest = claim.spec.max_duration_seconds.map(Duration::from_secs);
+    let mut too_long = false;
     loop {
         let overtime = longest.map_or(Duration::MAX, |longest| longest.saturating_sub(begun.elapsed()));
         tokio::select! {
             _ = ticks.tick() => {}
-            () = tokio::time::sleep(overtime), if longest.is_some() && halt.cause() != Some(Cause::TooLong) => halt.set(Cause::TooLong),
+            () = tokio::time::sleep(overtime), if longest.is_some() && !too_long => {
+                too_long = true;
+                halt.set(Cause::TooLong);
+            }
             _ = stop.wait_for(|stopping| *stopping), if halt.cause().is_none() => halt.set(Cause::Shutdown),
         }
         match timeout(patience.saturating_sub(heard.elapsed()), app.jobs().beat(&claim)).await {

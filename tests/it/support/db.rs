@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slipway::blob::{BlobOptions, BlobStore};
 use slipway::boot::bring_up_to_date;
-use slipway::clock::{FixedClock, SeededIds};
+use slipway::clock::{Clock as _, FixedClock, SeededIds, SystemIds};
 use slipway::config::{Config, Sources, load};
 use slipway::domain::time::Timestamp;
 use slipway::service::{App, Parts};
@@ -107,6 +107,17 @@ impl World {
         let app = App::new(parts);
         app.keys().bootstrap().await.unwrap();
         Self { app, db, clock, folder, drop_database }
+    }
+
+    /// Another process on the same database, store and clock: it shares nothing else.
+    pub fn another(&self) -> App {
+        let blobs = BlobStore::open(&self.folder.join("artifacts").display().to_string(), &BlobOptions::default()).unwrap();
+        App::new(Parts::new(self.app.config().clone(), self.db.clone(), blobs, self.clock.clone(), Arc::new(SystemIds)))
+    }
+
+    /// What the clock says.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Removes what the test made. A failed test leaves it for a look.

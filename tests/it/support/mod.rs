@@ -1,4 +1,6 @@
 //! What every test is given.
 
 pub mod db;
+pub mod process;
+pub mod rng;
 pub mod s3;

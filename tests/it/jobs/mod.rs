@@ -1,4 +1,8 @@
-//! The life of a job against both databases: fenced attempts, lost workers, cancelled work.
+//! The life of a job against both databases: fenced attempts, lost workers, cancelled work. `model` holds the service against the
+//! pure state machine, `race` lets many workers loose on one job.
+
+mod model;
+mod race;
 
 use bytes::Bytes;
 use slipway::domain::identity::Caller;
@@ -8,6 +12,9 @@ use slipway::domain::schema::Format;
 use slipway::domain::training::TrainSpec;
 
 use crate::support::db::{ENGINES, World};
+
+/// What the outbox says when a job ends.
+const ENDS: [&str; 4] = ["job.succeeded", "job.failed", "job.timed_out", "job.canceled"];
 
 /// Uploads a small data set.
 async fn given_a_dataset(world: &World) {
