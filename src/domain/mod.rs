@@ -15,6 +15,7 @@ pub mod run;
 pub mod schema;
 pub mod time;
 pub mod training;
+pub mod worker;
 
 /// A value that breaks a rule of the domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ mod observe;
 mod runs;
 mod serving;
 mod training;
+mod workers;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
 pub use training::Training;
+pub use workers::Workers;
 
 // what the doors show and take without looking into it
 pub use crate::data::Overrides;
@@ -125,6 +127,11 @@ impl App {
     /// Attempts of training jobs.
     pub fn training(&self) -> Training<'_> {
         Training(self)
+    }
+
+    /// Processes that run jobs.
+    pub fn workers(&self) -> Workers<'_> {
+        Workers(self)
     }
 
     /// The stream of events.

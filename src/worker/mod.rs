@@ -16,6 +16,7 @@ pub async fn run(app: App, slots: usize, stop: watch::Receiver<bool>) {
     let worker = app.new_id();
     let bell = Arc::new(Notify::new());
     let listener = tokio::spawn(listen(app.clone(), bell.clone(), stop.clone()));
+    let herald = tokio::spawn(be_seen(app.clone(), worker.clone(), slots));
     tracing::info!(worker.id = worker, slots, "worker is ready");
     let free = Arc::new(Semaphore::new(slots));
     let mut running = JoinSet::new();
@@ -49,7 +50,23 @@ pub async fn run(app: App, slots: usize, stop: watch::Receiver<bool>) {
         }
     }
     while running.join_next().await.is_some() {}
+    herald.abort();
+    if let Err(e) = app.workers().leave(&worker).await {
+        tracing::debug!(error = %e, "the end of a worker was not noted; its silence will tell");
+    }
     let _ = listener.await;
+}
+
+/// Says again and again that the worker is there.
+async fn be_seen(app: App, worker: String, slots: usize) {
+    let mut beat = interval(Duration::from_millis(app.config().job_beat_ms));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        if let Err(e) = app.workers().beat(&worker, slots).await {
+            tracing::warn!(error = %e, "a worker could not say that it is there");
+        }
+    }
 }
 
 async fn listen(app: App, bell: Arc<Notify>, stop: watch::Receiver<bool>) {

@@ -8,6 +8,7 @@ mod key;
 mod model;
 mod monitor;
 mod run;
+mod worker;
 
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -54,6 +55,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(viewer, routes!(job::get))
         .add(viewer, routes!(job::attempts))
         .add(developer, routes!(job::cancel))
+        .add(viewer, routes!(worker::list))
         .add(developer, routes!(model::create))
         .add(viewer, routes!(model::list))
         .add(viewer, routes!(model::get))

@@ -217,7 +217,7 @@ impl Serving<'_> {
         }
         let now = app.now();
         let told = deck.state().told.clone();
-        let host = std::env::var("HOSTNAME").unwrap_or_default();
+        let host = super::workers::host();
         let mut tx = app.db().begin().await?;
         store::serving::forget_silent(&mut tx, now.plus_ms(-SILENT_MS)).await?;
         store::serving::beat(&mut tx, &deck.replica, &host, std::process::id().into(), &app.config().url(), now).await?;

@@ -26,6 +26,9 @@ async fn two_servers_and_two_workers_behave_as_one() {
     let mut workers: Vec<(&str, Process)> = ["w1", "w2"].map(|name| (name, member(&place, &s3, name).worker())).into();
     let (a, b) = (Client::new(&url_a), Client::new(&url_b));
 
+    // every worker is seen from every server
+    a.until("/api/v1/workers", PATIENCE, |list| list["items"].as_array().unwrap().len() == 2).await;
+
     // what one takes in, the other hands out
     let version = a.upload("cells", CSV).await;
     let seen = b.get("/api/v1/datasets/cells/versions/1").await;
