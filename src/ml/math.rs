@@ -48,8 +48,11 @@ pub(crate) fn tanh(x: f32) -> f32 {
 }
 
 /// Computes the natural logarithm of a positive normal number to about 2 ulp: `ln m + e ln 2` with
-/// `ln m = 2 artanh((m - 1) / (m + 1))`, `m` in `[√½, √2)`.
+/// `ln m = 2 artanh((m - 1) / (m + 1))`, `m` in `[√½, √2)`. NaN stays NaN, so that a fit that diverges is noticed.
 pub(crate) fn ln(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
     debug_assert!(x >= f64::MIN_POSITIVE, "ln of {x}");
     const SQRT_HALF_BITS: u64 = 0x3fe6_a09e_667f_3bcd;
     let bits = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
@@ -103,5 +106,6 @@ mod tests {
                 assert!((ln(x) - want).abs() <= 5e-16 * want.abs().max(0.5), "{x}");
             }
         }
+        assert!(ln(f64::NAN).is_nan());
     }
 }

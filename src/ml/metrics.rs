@@ -163,3 +163,112 @@ pub fn roc_auc(truth: &[bool], scores: &[f64]) -> Option<f64> {
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Reference {
+        binary: Vec<BinaryCase>,
+        multiclass: Vec<MulticlassCase>,
+        regression: Vec<RegressionCase>,
+    }
+
+    #[derive(Deserialize)]
+    struct BinaryCase {
+        name: String,
+        truth: Vec<u8>,
+        scores: Vec<f64>,
+        confusion: [[u64; 2]; 2],
+        #[serde(flatten)]
+        figures: Figures,
+    }
+
+    #[derive(Deserialize)]
+    struct MulticlassCase {
+        name: String,
+        truth: Vec<usize>,
+        probabilities: Vec<Vec<f64>>,
+        confusion: Vec<Vec<u64>>,
+        #[serde(flatten)]
+        figures: Figures,
+    }
+
+    #[derive(Deserialize)]
+    struct Figures {
+        loss: f64,
+        accuracy: f64,
+        precision: f64,
+        recall: f64,
+        f1: f64,
+        roc_auc: Option<f64>,
+    }
+
+    #[derive(Deserialize)]
+    struct RegressionCase {
+        name: String,
+        truth: Vec<f64>,
+        answers: Vec<f64>,
+        mse: f64,
+        mae: f64,
+        rmse: f64,
+        r2: f64,
+    }
+
+    /// What tests/reference/ml_metrics.py has from scikit-learn.
+    fn reference() -> Reference {
+        serde_json::from_str(include_str!("../../tests/reference/ml_metrics.json")).unwrap()
+    }
+
+    #[track_caller]
+    fn same(name: &str, found: [f64; 5], area: Option<f64>, want: &Figures) {
+        let wanted = [want.loss, want.accuracy, want.precision, want.recall, want.f1];
+        for (figure, (found, want)) in ["loss", "accuracy", "precision", "recall", "f1"].iter().zip(found.into_iter().zip(wanted)) {
+            // scikit-learn takes the logarithm of f32 probabilities
+            let off = if *figure == "loss" { 2e-7 } else { 1e-12 };
+            assert!((found - want).abs() <= off * want.abs().max(1.0), "{name}: {figure} is {found}, not {want}");
+        }
+        match (area, want.roc_auc) {
+            (Some(found), Some(want)) => assert!((found - want).abs() <= 1e-12, "{name}: area is {found}, not {want}"),
+            (found, want) => assert_eq!(found, want, "{name}: area"),
+        }
+    }
+
+    #[test]
+    fn figures_of_two_classes_are_scikit_learns() {
+        for BinaryCase { name, truth, scores, confusion, figures } in reference().binary {
+            let truth: Vec<bool> = truth.iter().map(|t| *t == 1).collect();
+            let found = binary(&truth, &scores);
+            same(&name, [found.loss, found.accuracy, found.precision, found.recall, found.f1], found.roc_auc, &figures);
+            assert_eq!(found.confusion, confusion, "{name}");
+        }
+    }
+
+    #[test]
+    fn figures_of_several_classes_are_scikit_learns() {
+        for MulticlassCase { name, truth, probabilities, confusion, figures } in reference().multiclass {
+            let classes = probabilities[0].len();
+            let flat: Vec<f64> = probabilities.concat();
+            let matrix = Array2::from_shape_vec((truth.len(), classes), flat).unwrap();
+            let found = multiclass(&truth, matrix.view());
+            same(&name, [found.loss, found.accuracy, found.precision, found.recall, found.f1], found.roc_auc, &figures);
+            let rows: Vec<Vec<u64>> = found.confusion.rows().into_iter().map(|row| row.to_vec()).collect();
+            assert_eq!(rows, confusion, "{name}");
+        }
+    }
+
+    #[test]
+    fn figures_of_numbers_are_scikit_learns() {
+        for case in reference().regression {
+            let found = regression(&case.truth, &case.answers);
+            let pairs = [(found.mse, case.mse), (found.mae, case.mae), (found.rmse, case.rmse), (found.r2.unwrap(), case.r2)];
+            for (found, want) in pairs {
+                assert!((found - want).abs() <= 1e-12 * want.abs().max(1.0), "{}: {found} is not {want}", case.name);
+            }
+        }
+        assert_eq!(regression(&[1.0], &[2.0]).r2, None);
+    }
+}

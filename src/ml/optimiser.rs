@@ -103,3 +103,47 @@ impl Kernel for Adam<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn numbers(value: &Value) -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
+    }
+
+    /// tests/reference/ml_optimisers.py has the papers' formulas in double precision.
+    #[test]
+    fn weights_move_as_the_papers_say() {
+        let reference: Value = serde_json::from_str(include_str!("../../tests/reference/ml_optimisers.json")).unwrap();
+        let gradients: Vec<Vec<f32>> = reference["gradients"].as_array().unwrap().iter().map(numbers).collect();
+        let cases = reference["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 5);
+        for case in cases {
+            let number = |key: &str| case[key].as_f64().unwrap();
+            let rule = match case["rule"].as_str().unwrap() {
+                "sgd" => Optimiser::Sgd {
+                    learning_rate: number("rate"),
+                    momentum: number("momentum"),
+                    nesterov: case["nesterov"].as_bool().unwrap(),
+                },
+                _ => Optimiser::Adam {
+                    learning_rate: number("rate"),
+                    beta_1: number("beta_1"),
+                    beta_2: number("beta_2"),
+                    epsilon: number("epsilon"),
+                },
+            };
+            let mut weights = numbers(&reference["start"]);
+            let mut state = OptimiserState::new(rule, weights.len());
+            for (gradient, want) in gradients.iter().zip(case["weights"].as_array().unwrap()) {
+                state.step(&mut weights, gradient);
+                for (found, want) in weights.iter().zip(numbers(want)) {
+                    assert!((found - want).abs() <= 2e-6 * want.abs().max(1.0), "{rule:?}: {found} is not {want}");
+                }
+            }
+        }
+    }
+}

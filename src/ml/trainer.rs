@@ -457,3 +457,6 @@ fn fingerprint(config: &FitConfig, train: &Design, validation: Option<&Design>) 
     }
     hash.finish()
 }
+
+#[cfg(test)]
+mod tests;

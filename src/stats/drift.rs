@@ -1,4 +1,8 @@
 //! The decision: is a window of traffic unlike the reference, and does it matter?
+//!
+//! A column drifts when its difference is significant over all tests of the window *and* large enough. The window drifts when at
+//! least 30 % of its columns do, or an output does, or one column alone does so severely: a single broken sensor among thirty
+//! features is what a person wants to hear of, and thirty slight shifts are too. [`Rules`] holds the numbers.
 
 use super::measure::{Measured, Rate, measure};
 use super::multiple::benjamini_hochberg;
@@ -114,14 +118,15 @@ fn summarise(columns: Vec<ColumnDrift>, rows: u64, rules: &Rules) -> DriftReport
     let count = |from: Verdict| columns.iter().filter(|column| column.verdict >= from).count();
     let share = |of: usize, all: usize| (all > 0).then(|| of as f64 / all as f64);
     let evaluated = count(Verdict::Ok);
-    // The window is as bad as the worst verdict that enough columns, or an output, reach.
+    // The window is as bad as the worst verdict that enough columns, or an output, reach; one severe column alone makes an alert
+    // of it, no more, so that `severe` still says that it is not one column alone.
     let reaches = |from: Verdict| {
         share(count(from), evaluated).is_some_and(|share| share >= rules.drifted_share && count(from) > 0)
             || rules.output_decides && columns.iter().any(|column| column.role == Role::Output && column.verdict >= from)
     };
     let verdict = match () {
         () if reaches(Verdict::Severe) => Verdict::Severe,
-        () if reaches(Verdict::Alert) => Verdict::Alert,
+        () if reaches(Verdict::Alert) || rules.severe_decides && count(Verdict::Severe) > 0 => Verdict::Alert,
         () if count(Verdict::Warn) > 0 => Verdict::Warn,
         () if evaluated > 0 => Verdict::Ok,
         () => Verdict::InsufficientData,

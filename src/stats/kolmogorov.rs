@@ -101,7 +101,7 @@ fn exact_two_sample(gap: u64, n: u64, m: u64) -> f64 {
 ///
 /// In the tail it is twice the one-sided law (error below `e^{-6nd²}`, relative), in the body the expansion of Pelz and Good
 /// (1976). Agrees with the exact law within 2e-5 from n = 99 on; see Simard and L'Ecuyer (2011) for both.
-fn one_sample_sf(n: f64, d: f64) -> f64 {
+pub(super) fn one_sample_sf(n: f64, d: f64) -> f64 {
     if d <= 0.5 / n {
         return 1.0;
     }
@@ -112,7 +112,7 @@ fn one_sample_sf(n: f64, d: f64) -> f64 {
 }
 
 /// Returns `P(D⁺_n ≥ d)`: the sum of Birnbaum and Tingey (1951), or for large n its limit with the first correction
-/// `exp(−(6nd+1)²/(18n))`, whose relative error is then below 1e-4 wherever p exceeds 1e-12.
+/// `exp(−(6nd+1)²/(18n))`, whose relative error is then below 5e-3 wherever p exceeds 1e-12.
 fn one_sided_sf(n: f64, d: f64) -> f64 {
     const LONGEST_SUM: f64 = 20_000.0;
     if n > LONGEST_SUM {

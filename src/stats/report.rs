@@ -9,7 +9,7 @@ use super::rules::{Levels, Verdict};
 pub struct DriftReport {
     /// Judgement of the window: `alert` or `severe` when it is drifted, else `warn` when a column is at least `warn`.
     pub verdict: Verdict,
-    /// True when enough columns are drifted, or an output is.
+    /// True when enough columns are drifted, or an output is, or a column is severe.
     pub drifted: bool,
     /// Columns whose verdict is alert or severe.
     pub drifted_columns: u64,

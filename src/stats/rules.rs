@@ -82,8 +82,10 @@ pub struct Rules {
     pub new_values: Levels,
     /// The window is drifted when at least this share of its evaluated columns is (0.3) ...
     pub drifted_share: f64,
-    /// ... or when an output is (true).
+    /// ... or when an output is (true) ...
     pub output_decides: bool,
+    /// ... or when any column, feature or output, is severe (true).
+    pub severe_decides: bool,
 }
 
 impl Default for Rules {
@@ -102,6 +104,7 @@ impl Default for Rules {
             new_values: Levels::new(0.005, 0.01, 0.1),
             drifted_share: 0.3,
             output_decides: true,
+            severe_decides: true,
         }
     }
 }
