@@ -108,3 +108,39 @@ pub fn fit(
 fn validation_name(metric: &str) -> &'static str {
     if metric == "mae" { "val_mae" } else { "val_accuracy" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::{Column, NamedColumn};
+
+    fn table() -> Table {
+        let column = |name: &str, values: Vec<f32>| NamedColumn { name: name.to_owned(), column: Column::Numeric(values) };
+        let x: Vec<f32> = (0..40u8).map(|i| f32::from(i) / 40.0).collect();
+        let y = x.iter().map(|x| f32::from(u8::from(*x > 0.5))).collect();
+        Table::new(vec![column("x", x), column("y", y)]).unwrap()
+    }
+
+    #[test]
+    fn a_fit_that_is_resumed_at_any_of_its_checkpoints_comes_to_the_same_end() {
+        let spec = r#"{"dataset": "d", "target": "y", "log_every_n_steps": 1, "network": {"epochs": 3, "batch_size": 8, "hidden": [{"units": 4}]}}"#;
+        let (spec, table) = (serde_json::from_str(spec).unwrap(), table());
+        let mut checkpoints = Vec::new();
+        let whole = fit(&spec, &table, None, None, &mut |report| match report {
+            Report::Checkpoint { step, bytes } => {
+                checkpoints.push((step, bytes));
+                Wish::GoOn
+            }
+            _ => Wish::Checkpoint,
+        });
+        let whole = whole.unwrap().unwrap();
+        // four steps an epoch; the last checkpoint is at the very end of the fit
+        assert_eq!(checkpoints.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
+        for (step, bytes) in checkpoints {
+            let rest = fit(&spec, &table, None, Some(&bytes), &mut |_| Wish::GoOn).unwrap().unwrap();
+            assert_eq!(rest.steps, 12, "resumed at {step}");
+            assert_eq!(rest.onnx, whole.onnx, "resumed at {step}");
+            assert_eq!(rest.metrics, whole.metrics, "resumed at {step}");
+        }
+    }
+}

@@ -91,7 +91,7 @@ async fn two_servers_and_two_workers_behave_as_one() {
         let answer = slow.finish().await;
         assert!(answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.1 201 "), "{answer}");
     }
-    tokio::task::spawn_blocking(|| server_a.stop()).await.unwrap();
+    tokio::task::spawn_blocking(|| server_a.ended()).await.unwrap();
     assert_eq!(b.get("/api/v1/datasets/late/versions/1").await["state"], "READY");
     counted(&b, 1, before + 30).await;
     answers(&b, 1).await;

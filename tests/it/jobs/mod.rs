@@ -80,3 +80,27 @@ async fn a_cancel_reaches_the_worker_with_its_next_beat() {
         world.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_job_that_loses_one_worker_after_the_other_fails_in_the_end() {
+    for engine in ENGINES {
+        let world = World::new(engine).await;
+        given_a_dataset(&world).await;
+        let (jobs, me) = (world.app.jobs(), Caller::local());
+        let job = jobs.submit(&me, spec()).await.unwrap();
+        for attempt in 1..=6 {
+            let claim = jobs.claim("worker").await.unwrap().unwrap_or_else(|| panic!("{engine:?}: attempt {attempt}"));
+            assert!(jobs.started(&claim).await.unwrap());
+            world.clock.advance_ms(35_001);
+            assert_eq!(jobs.reap().await.unwrap(), 1);
+            // the backoff doubles from ten seconds up to ten minutes
+            world.clock.advance_ms((10_000 << (attempt - 1)).min(600_000) - 1);
+            assert!(jobs.claim("worker").await.unwrap().is_none(), "{engine:?}: attempt {attempt} is followed by a pause");
+            world.clock.advance_ms(1);
+        }
+        let ended = jobs.get(&me, &job.job_id).await.unwrap();
+        assert_eq!((ended.state, ended.termination_reason), (JobState::Failed, Some(Reason::WorkerLost)), "{engine:?}");
+        assert_eq!((ended.lost, ended.failures), (6, 0));
+        world.end().await;
+    }
+}

@@ -56,7 +56,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Step::Reap),
         4 => prop_oneof![1_000..20_000i64, 35_001..90_000i64, Just(700_000i64)].prop_map(Step::Wait),
     ];
-    prop::collection::vec(step, 1..40)
+    // by chance alone a job would hardly ever lose all the workers that it may lose
+    let lose = vec![Step::Claim(0), Step::Wait(36_000), Step::Reap, Step::Wait(700_000)];
+    let block = prop_oneof![6 => step.prop_map(|step| vec![step]), 1 => Just(lose)];
+    prop::collection::vec(block, 1..40).prop_map(|blocks| blocks.concat())
 }
 
 #[test]

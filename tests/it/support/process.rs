@@ -99,10 +99,13 @@ impl Process {
     }
 
     /// Asks it to stop, and waits until it has; panics unless it ends well.
-    pub fn stop(mut self) {
-        if self.child.try_wait().unwrap().is_none() {
-            self.ask_to_stop();
-        }
+    pub fn stop(self) {
+        self.ask_to_stop();
+        self.ended();
+    }
+
+    /// Waits for the end of one that was asked to stop; panics unless it ends well.
+    pub fn ended(mut self) {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}:\n{}", self.last_lines());
     }
