@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -51,7 +52,12 @@ fn sweep(config: &Config) {
 
 /// Makes or updates all tables, apalis' own included.
 pub async fn bring_up_to_date(db: &Db) -> Result<(), String> {
-    migrate::run(db).await.map_err(|e| format!("migration failed: {e}"))?;
+    migrate::run(db).await.map_err(|e| match e {
+        store::Error::Migration(MigrateError::VersionMissing(there)) => {
+            format!("the database is at schema {there}, this program knows {} and older: it needs a newer slipway", migrate::LATEST)
+        }
+        e => format!("migration failed: {e}"),
+    })?;
     queue::migrate(db).await.map_err(|e| format!("migration of the queue failed: {e}"))
 }
 

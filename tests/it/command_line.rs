@@ -182,6 +182,25 @@ fn the_data_folder_is_its_owners_alone() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused() {
+    let folder = new_folder();
+    assert_eq!(run(&folder, &["migrate", "--data-dir", "data"]).0, 0);
+    let db = sqlx::SqlitePool::connect(&format!("sqlite:{}", folder.join("data/slipway.db").display())).await.unwrap();
+    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (4000, 'x', true, x'00', 1)")
+        .execute(&db)
+        .await
+        .unwrap();
+    db.close().await;
+
+    let (code, out, err) = run(&folder, &["server", "--port", "0", "--data-dir", "data", "--log", "off"]);
+
+    assert_eq!((code, out.as_str()), (1, ""));
+    let known = slipway::store::migrate::LATEST;
+    assert_eq!(err, format!("slipway: the database is at schema 4000, this program knows {known} and older: it needs a newer slipway\n"));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn the_demo_tells_its_story_and_tells_it_again_in_the_same_folder() {
     let folder = new_folder();
