@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_fit_that_is_resumed_at_any_of_its_checkpoints_comes_to_the_same_end() {
-        let spec = r#"{"dataset": "d", "target": "y", "log_every_n_steps": 1, "network": {"epochs": 3, "batch_size": 8, "hidden": [{"units": 4}]}}"#;
+        let spec = r#"{"dataset": "d", "target": "y", "log_every_n_steps": 1, "network": {"epochs": 3, "batch_size": 8, "layers": [{"units": 4, "activation": "relu"}, {"units": 1, "activation": "sigmoid"}]}}"#;
         let (spec, table) = (serde_json::from_str(spec).unwrap(), table());
         let mut checkpoints = Vec::new();
         let whole = fit(&spec, &table, None, None, &mut |report| match report {

@@ -77,6 +77,6 @@ impl Place {
 pub(crate) fn job(register_as: &str, seed: u64, epochs: u64) -> Value {
     json!({
         "dataset": "cells", "target": "diagnosis", "register_as": register_as, "log_every_n_steps": 3,
-        "network": { "seed": seed, "epochs": epochs, "batch_size": 16, "hidden": [{ "units": 32 }, { "units": 16 }] },
+        "network": { "seed": seed, "epochs": epochs, "batch_size": 16, "layers": [{ "units": 32, "activation": "relu" }, { "units": 16, "activation": "relu" }, { "units": 1, "activation": "sigmoid" }] },
     })
 }

@@ -32,7 +32,7 @@ async fn given_a_champion(world: &World) {
     let csv = format!("x,z,tide\n{}", lines.collect::<String>());
     let bytes = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(csv))]);
     world.app.datasets().upload(&me, "tides", Format::Csv, Default::default(), bytes).await.unwrap();
-    let spec = r#"{"dataset": "tides", "target": "tide", "register_as": "tides", "network": {"hidden": [], "epochs": 2}}"#;
+    let spec = r#"{"dataset": "tides", "target": "tide", "register_as": "tides", "network": {"layers": [{"units": 1, "activation": "sigmoid"}], "epochs": 2}}"#;
     let job = world.app.jobs().submit(&me, serde_json::from_str(spec).unwrap()).await.unwrap();
     let claim = world.app.jobs().claim("worker").await.unwrap().unwrap();
     let (_tell, stop) = watch::channel(false);
