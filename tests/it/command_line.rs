@@ -187,10 +187,12 @@ async fn a_database_of_a_newer_program_is_refused() {
     let folder = new_folder();
     assert_eq!(run(&folder, &["migrate", "--data-dir", "data"]).0, 0);
     let db = sqlx::SqlitePool::connect(&format!("sqlite:{}", folder.join("data/slipway.db").display())).await.unwrap();
-    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (4000, 'x', true, x'00', 1)")
-        .execute(&db)
-        .await
-        .unwrap();
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (4000, 'x', true, x'00', 1)",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
     db.close().await;
 
     let (code, out, err) = run(&folder, &["server", "--port", "0", "--data-dir", "data", "--log", "off"]);
