@@ -56,3 +56,15 @@ fn no_module_points_up() {
     assert!(checked > 30, "only {checked} files were looked at");
     assert!(crossed.is_empty(), "{}", crossed.join("\n"));
 }
+
+#[test]
+fn architecture_md_shows_the_same_table() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let table = page.split("| module | may use |\n|---|---|\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let row = |(module, allowed): &(&str, &[&str])| {
+        let list = allowed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!("| `{module}` | {} |", if list.is_empty() { "nothing of ours" } else { &list })
+    };
+    let expected: Vec<String> = MAY_USE.iter().map(row).collect();
+    assert_eq!(table.lines().collect::<Vec<_>>(), expected);
+}
