@@ -1,6 +1,7 @@
 //! Predictions on their way to monitoring: a bounded queue that never makes a request wait. What does not fit is counted and
 //! dropped.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +12,8 @@ use crate::infer::tensor::Tensor;
 
 /// Predictions that may wait.
 const CAPACITY: usize = 4096;
+/// Numbers and texts that they may hold together: predictions of many rows are large.
+const VALUES: usize = 4 << 20;
 
 /// One answered request.
 pub struct Observation {
@@ -22,6 +25,12 @@ pub struct Observation {
     pub outputs: Vec<Tensor>,
     /// When.
     pub at: Timestamp,
+}
+
+impl Observation {
+    fn values(&self) -> usize {
+        self.inputs.iter().chain(&self.outputs).map(|tensor| tensor.data.len()).sum()
+    }
 }
 
 /// What travels in the queue.
@@ -36,12 +45,14 @@ pub enum Item {
 pub struct Observations {
     tell: mpsc::Sender<Item>,
     told: Mutex<Option<mpsc::Receiver<Item>>>,
+    /// Values of what waits.
+    waiting: AtomicUsize,
 }
 
 impl Default for Observations {
     fn default() -> Self {
         let (tell, told) = mpsc::channel(CAPACITY);
-        Self { tell, told: Mutex::new(Some(told)) }
+        Self { tell, told: Mutex::new(Some(told)), waiting: AtomicUsize::new(0) }
     }
 }
 
@@ -49,9 +60,18 @@ impl Observations {
     /// Puts one in, if there is room.
     pub fn offer(&self, make: impl FnOnce() -> Observation) {
         match self.tell.try_reserve() {
-            Ok(place) => place.send(Item::Seen(Box::new(make()))),
-            Err(_) => metrics::counter!("slipway_observations_dropped_total").increment(1),
+            Ok(place) if self.waiting.load(Ordering::Relaxed) < VALUES => {
+                let seen = Box::new(make());
+                self.waiting.fetch_add(seen.values(), Ordering::Relaxed);
+                place.send(Item::Seen(seen));
+            }
+            _ => metrics::counter!("slipway_observations_dropped_total").increment(1),
         }
+    }
+
+    /// Notes that an observation has left the queue.
+    pub fn taken(&self, seen: &Observation) {
+        self.waiting.fetch_sub(seen.values(), Ordering::Relaxed);
     }
 
     /// Waits until everything that was put in before is in the database, or the recorder has ended.

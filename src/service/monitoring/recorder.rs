@@ -73,6 +73,7 @@ impl Recorder {
     async fn take(&mut self, item: Item) {
         match item {
             Item::Seen(seen) => {
+                self.app.observations().taken(&seen);
                 if let Err(e) = self.count(&seen).await {
                     tracing::warn!(error = %e, model = seen.served.name, "a prediction could not be counted");
                 }

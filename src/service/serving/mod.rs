@@ -83,14 +83,13 @@ impl Serving<'_> {
     /// Computes the outputs at the given places of the signature, and lets monitoring know.
     pub async fn predict(&self, served: &Arc<Served>, inputs: Vec<Tensor>, outputs: &[usize]) -> Result<Vec<Tensor>, EngineError> {
         let rows = inputs.first().map_or(1, Tensor::rows);
-        let wanted: Vec<String> = outputs.iter().map(|place| served.model.signature().outputs[*place].name.clone()).collect();
         let (inputs, answers) = if rows <= INLINE_ROWS {
-            let answers = run(served, &inputs, &wanted);
+            let answers = run(served, &inputs, outputs);
             (inputs, answers)
         } else {
-            let shared = served.clone();
+            let (shared, outputs) = (served.clone(), outputs.to_vec());
             let work = tokio::task::spawn_blocking(move || {
-                let answers = run(&shared, &inputs, &wanted);
+                let answers = run(&shared, &inputs, &outputs);
                 (inputs, answers)
             });
             let failed = |_| EngineError::new(crate::infer::engine::ErrorCode::InvalidModel, "the model panicked");
@@ -250,9 +249,9 @@ impl Serving<'_> {
     }
 }
 
-fn run(served: &Served, inputs: &[Tensor], wanted: &[String]) -> Result<Vec<Tensor>, EngineError> {
-    let names = served.model.signature().inputs.iter().map(|spec| spec.name.as_str());
-    let inputs: Vec<(&str, &Tensor)> = names.zip(inputs).collect();
-    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+fn run(served: &Served, inputs: &[Tensor], outputs: &[usize]) -> Result<Vec<Tensor>, EngineError> {
+    let signature = served.model.signature();
+    let inputs: Vec<(&str, &Tensor)> = signature.inputs.iter().map(|spec| spec.name.as_str()).zip(inputs).collect();
+    let wanted: Vec<&str> = outputs.iter().map(|place| signature.outputs[*place].name.as_str()).collect();
     served.model.run(&inputs, &wanted)
 }

@@ -112,6 +112,25 @@ async fn a_job_goes_on_from_its_checkpoint_after_an_orderly_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_hears_the_bell_also_after_its_listener_was_cut_off() {
+    for engine in ENGINES {
+        let place = Place::new(engine, "bell").await;
+        // nothing but the bell makes this worker look for work after its start
+        let (server, url) = place.setup("server").hasty().with("job_reap_ms", 3_600_000).server();
+        let client = Client::new(&url);
+        client.upload("cells", CSV).await;
+        for seed in 1..=2 {
+            let job_id = submit(&client, &job("cells", seed, 1)).await;
+            let ended = client.ended(&job_id, PATIENCE).await;
+            assert_eq!(ended["state"], "SUCCEEDED", "{engine:?}");
+            place.cut_connections().await;
+        }
+        server.stop();
+        place.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_is_waited_for() {
     let place = Place::new(Engine::Postgres, "cut").await;
     // a lease as long as in production: the attempt must survive, not be repeated

@@ -22,8 +22,11 @@ fn member(place: &Place, s3: &S3Server, name: &str) -> Setup {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_and_two_workers_behave_as_one() {
     let (place, s3) = (Place::new(Engine::Postgres, "cluster").await, S3Server::start());
-    let [(server_a, url_a), (server_b, url_b)] = ["a", "b"].map(|name| member(&place, &s3, name).with("worker_slots", 0).server());
+    // all at once, on a database that has no tables yet
     let mut workers: Vec<(&str, Process)> = ["w1", "w2"].map(|name| (name, member(&place, &s3, name).worker())).into();
+    let servers = ["a", "b"].map(|name| member(&place, &s3, name).with("worker_slots", 0));
+    let started = servers.map(|setup| std::thread::spawn(move || setup.server()));
+    let [(server_a, url_a), (server_b, url_b)] = started.map(|server| server.join().unwrap());
     let (a, b) = (Client::new(&url_a), Client::new(&url_b));
 
     // every worker is seen from every server
