@@ -46,7 +46,11 @@ pub enum TensorData {
     Bytes(Vec<String>),
 }
 
-/// A dense tensor. Invariant: `data.len()` is the product of `shape`.
+/// Most axes of a tensor.
+pub const MAX_RANK: usize = 64;
+
+/// A dense tensor. Invariant: `data.len()` is the product of `shape`, and so is any part of the shape's product a `usize`, also
+/// where another axis has no elements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// Lengths of the axes, outermost first; empty for a scalar.
@@ -93,9 +97,13 @@ impl TensorData {
 }
 
 impl Tensor {
-    /// Makes a tensor; `None` when the shape does not hold as many elements as `data`.
+    /// Makes a tensor; `None` when the shape does not hold as many elements as `data`, or is none that can be computed with.
     pub fn new(shape: Vec<usize>, data: TensorData) -> Option<Self> {
-        let elements = shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis))?;
+        if shape.len() > MAX_RANK {
+            return None;
+        }
+        let elements = shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis.max(1)))?;
+        let elements = if shape.contains(&0) { 0 } else { elements };
         (elements == data.len()).then_some(Self { shape, data })
     }
 

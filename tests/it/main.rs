@@ -8,6 +8,7 @@ mod command_line;
 mod faults;
 mod flows;
 mod jobs;
+mod numbers;
 mod runs;
 mod schema;
 mod support;

@@ -12,6 +12,10 @@ pub(super) fn kernel(node: Attributes<'_>, _: i64, limits: Limits) -> Result<Opt
         return Ok(None);
     }
     match node.0.op_type.as_str() {
+        // whatever else the two may be told in is left to another engine
+        "Imputer" if node.has("imputed_value_int64s") => Ok(None),
+        "LabelEncoder" if ["keys_tensor", "values_tensor", "default_tensor"].iter().any(|name| node.has(name)) => Ok(None),
+        "LabelEncoder" if node.has("classes_strings") => old_label_encoder(node),
         "LabelEncoder" => label_encoder(node),
         "OneHotEncoder" => one_hot(node, limits),
         "Scaler" => {
@@ -97,6 +101,23 @@ fn label_encoder(node: Attributes<'_>) -> Result<Option<Kernel>, EngineError> {
             TensorData::Bytes(found.iter().map(|at| at.and_then(|at| texts.get(at)).unwrap_or(&other_text).clone()).collect())
         } else {
             TensorData::Fp32(found.iter().map(|at| at.and_then(|at| numbers.get(at).copied()).unwrap_or(other_number)).collect())
+        };
+        one(tensor.shape.clone(), data)
+    })))
+}
+
+/// Version 1: from a list of texts to places in it, and back.
+fn old_label_encoder(node: Attributes<'_>) -> Result<Option<Kernel>, EngineError> {
+    let classes = node.texts("classes_strings")?;
+    let places: HashMap<String, i64> = classes.iter().cloned().zip(0..).collect();
+    let (other_text, other_int) = (node.text("default_string", "_Unused")?, node.int("default_int64", -1));
+    Ok(Some(Box::new(move |inputs| {
+        let tensor = need(inputs, 0)?;
+        let class = |at: &i64| usize::try_from(*at).ok().and_then(|at| classes.get(at)).unwrap_or(&other_text).clone();
+        let data = match &tensor.data {
+            TensorData::Bytes(v) => TensorData::Int64(v.iter().map(|x| places.get(x).copied().unwrap_or(other_int)).collect()),
+            TensorData::Int64(v) => TensorData::Bytes(v.iter().map(class).collect()),
+            _ => return Err(failed("text or integers are needed")),
         };
         one(tensor.shape.clone(), data)
     })))

@@ -1,9 +1,11 @@
 //! Operators that look at one element, or one pair, at a time.
 
+use std::cmp::Ordering;
+
 use super::attributes::Attributes;
 use super::broadcast;
 use super::constant::data_type;
-use super::plan::{Inputs, Kernel, elements, failed, need, one};
+use super::plan::{Inputs, Kernel, elements, failed, need, one, texts_fit};
 use crate::infer::engine::{EngineError, Limits};
 use crate::infer::tensor::{DataType, Tensor, TensorData};
 
@@ -17,21 +19,32 @@ pub(super) fn kernel(node: Attributes<'_>, _: i64, limits: Limits) -> Result<Opt
         "Mul" => arithmetic(limits, |a, b| a * b, |a, b| a * b, |a, b| Some(a.wrapping_mul(b))),
         "Div" => arithmetic(limits, |a, b| a / b, |a, b| a / b, |a, b| a.checked_div(b)),
         "Pow" => arithmetic(limits, f32::powf, f64::powf, |a, b| a.checked_pow(u32::try_from(b).ok()?)),
-        "Min" => arithmetic(limits, f32::min, f64::min, |a, b| Some(a.min(b))),
-        "Max" => arithmetic(limits, f32::max, f64::max, |a, b| Some(a.max(b))),
-        "Relu" => float(|x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x }),
-        "Tanh" => float(f32::tanh, f64::tanh),
-        "Sigmoid" => float(|x| 1.0 / (1.0 + (-x).exp()), |x| 1.0 / (1.0 + (-x).exp())),
-        "Exp" => float(f32::exp, f64::exp),
-        "Log" => float(f32::ln, f64::ln),
-        "Sqrt" => float(f32::sqrt, f64::sqrt),
-        "Abs" => float(f32::abs, f64::abs),
-        "Neg" => float(|x| -x, |x| -x),
-        "Equal" => compare(limits, |a, b| a == b, |a, b| a == b),
-        "Less" => compare(limits, |a, b| a < b, |_, _| false),
-        "LessOrEqual" => compare(limits, |a, b| a <= b, |_, _| false),
-        "Greater" => compare(limits, |a, b| a > b, |_, _| false),
-        "GreaterOrEqual" => compare(limits, |a, b| a >= b, |_, _| false),
+        // the comparisons are such that NaN on either side stays
+        "Min" => fold(arithmetic(
+            limits,
+            |a, b| if a < b || a.is_nan() { a } else { b },
+            |a, b| if a < b || a.is_nan() { a } else { b },
+            |a, b| Some(a.min(b)),
+        )),
+        "Max" => fold(arithmetic(
+            limits,
+            |a, b| if a > b || a.is_nan() { a } else { b },
+            |a, b| if a > b || a.is_nan() { a } else { b },
+            |a, b| Some(a.max(b)),
+        )),
+        "Relu" => unary(|x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x }, Some(|x| x.max(0))),
+        "Tanh" => unary(f32::tanh, f64::tanh, None),
+        "Sigmoid" => unary(|x| 1.0 / (1.0 + (-x).exp()), |x| 1.0 / (1.0 + (-x).exp()), None),
+        "Exp" => unary(f32::exp, f64::exp, None),
+        "Log" => unary(f32::ln, f64::ln, None),
+        "Sqrt" => unary(f32::sqrt, f64::sqrt, None),
+        "Abs" => unary(f32::abs, f64::abs, Some(i64::wrapping_abs)),
+        "Neg" => unary(|x| -x, |x| -x, Some(i64::wrapping_neg)),
+        "Equal" => compare(limits, Ordering::is_eq, true),
+        "Less" => compare(limits, Ordering::is_lt, false),
+        "LessOrEqual" => compare(limits, Ordering::is_le, false),
+        "Greater" => compare(limits, Ordering::is_gt, false),
+        "GreaterOrEqual" => compare(limits, Ordering::is_ge, false),
         "And" => logic(limits, |a, b| a && b),
         "Or" => logic(limits, |a, b| a || b),
         "Not" => Box::new(|inputs| match need(inputs, 0)? {
@@ -60,16 +73,29 @@ pub(super) fn kernel(node: Attributes<'_>, _: i64, limits: Limits) -> Result<Opt
     }))
 }
 
-fn float(f: fn(f32) -> f32, g: fn(f64) -> f64) -> Kernel {
+/// Applies a function to every number; `h` is there where integers have one.
+fn unary(f: fn(f32) -> f32, g: fn(f64) -> f64, h: Option<fn(i64) -> i64>) -> Kernel {
     Box::new(move |inputs| {
         let Tensor { shape, data } = need(inputs, 0)?;
-        let data = match data {
-            TensorData::Fp32(v) => TensorData::Fp32(v.iter().map(|x| f(*x)).collect()),
-            TensorData::Fp64(v) => TensorData::Fp64(v.iter().map(|x| g(*x)).collect()),
-            TensorData::Int64(v) => TensorData::Int64(v.iter().map(|x| g(*x as f64) as i64).collect()),
-            _ => return Err(failed("numbers are needed")),
+        let data = match (data, h) {
+            (TensorData::Fp32(v), _) => TensorData::Fp32(v.iter().map(|x| f(*x)).collect()),
+            (TensorData::Fp64(v), _) => TensorData::Fp64(v.iter().map(|x| g(*x)).collect()),
+            (TensorData::Int64(v), Some(h)) => TensorData::Int64(v.iter().map(|x| h(*x)).collect()),
+            (TensorData::Int32(v), Some(h)) => TensorData::Int32(v.iter().map(|x| h((*x).into()) as i32).collect()),
+            _ => return Err(failed("numbers of a type that the operator knows are needed")),
         };
         one(shape.clone(), data)
+    })
+}
+
+/// Takes any number of inputs, two at a time from the first on.
+fn fold(pair: Kernel) -> Kernel {
+    Box::new(move |inputs| {
+        let mut folded = vec![need(inputs, 0)?.clone()];
+        for next in &inputs[1..] {
+            folded = pair(&[folded.first(), *next])?;
+        }
+        Ok(folded)
     })
 }
 
@@ -100,21 +126,23 @@ fn arithmetic(limits: Limits, f: fn(f32, f32) -> f32, g: fn(f64, f64) -> f64, h:
     })
 }
 
-fn compare(limits: Limits, f: fn(f64, f64) -> bool, text: fn(&str, &str) -> bool) -> Kernel {
+/// Compares numbers of one type, where NaN is nothing but unequal; texts and truth values only if `all` types can be.
+fn compare(limits: Limits, is: fn(Ordering) -> bool, all: bool) -> Kernel {
+    fn holds<T: PartialOrd>(is: fn(Ordering) -> bool) -> impl Fn(&T, &T) -> bool {
+        move |a, b| a.partial_cmp(b).is_some_and(is)
+    }
     Box::new(move |inputs| {
         let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
         let shape = broadcast::shape(&a.shape, &b.shape)?;
         elements(&shape, limits)?;
         let (sa, sb) = (&a.shape, &b.shape);
         let found = match (&a.data, &b.data) {
-            (TensorData::Bytes(x), TensorData::Bytes(y)) => broadcast::zip((x, sa), (y, sb), &shape, |x, y| text(x, y)),
-            (TensorData::Fp32(x), TensorData::Fp32(y)) => broadcast::zip((x, sa), (y, sb), &shape, |x, y| f((*x).into(), (*y).into())),
-            (TensorData::Fp64(x), TensorData::Fp64(y)) => broadcast::zip((x, sa), (y, sb), &shape, |x, y| f(*x, *y)),
-            (TensorData::Int32(x), TensorData::Int32(y)) => broadcast::zip((x, sa), (y, sb), &shape, |x, y| f((*x).into(), (*y).into())),
-            (TensorData::Int64(x), TensorData::Int64(y)) => broadcast::zip((x, sa), (y, sb), &shape, |x, y| f(*x as f64, *y as f64)),
-            (TensorData::Bool(x), TensorData::Bool(y)) => {
-                broadcast::zip((x, sa), (y, sb), &shape, |x, y| f(f64::from(u8::from(*x)), f64::from(u8::from(*y))))
-            }
+            (TensorData::Bytes(x), TensorData::Bytes(y)) if all => broadcast::zip((x, sa), (y, sb), &shape, holds(is)),
+            (TensorData::Bool(x), TensorData::Bool(y)) if all => broadcast::zip((x, sa), (y, sb), &shape, holds(is)),
+            (TensorData::Fp32(x), TensorData::Fp32(y)) => broadcast::zip((x, sa), (y, sb), &shape, holds(is)),
+            (TensorData::Fp64(x), TensorData::Fp64(y)) => broadcast::zip((x, sa), (y, sb), &shape, holds(is)),
+            (TensorData::Int32(x), TensorData::Int32(y)) => broadcast::zip((x, sa), (y, sb), &shape, holds(is)),
+            (TensorData::Int64(x), TensorData::Int64(y)) => broadcast::zip((x, sa), (y, sb), &shape, holds(is)),
             _ => return Err(failed("two tensors of one type are needed")),
         };
         one(shape, TensorData::Bool(found))
@@ -155,7 +183,11 @@ fn choose(inputs: &Inputs<'_>, limits: Limits) -> Result<Vec<Tensor>, EngineErro
         (TensorData::Fp32(x), TensorData::Fp32(y)) => TensorData::Fp32(pick(which, x, y, &shape, count, &strides)),
         (TensorData::Fp64(x), TensorData::Fp64(y)) => TensorData::Fp64(pick(which, x, y, &shape, count, &strides)),
         (TensorData::Int64(x), TensorData::Int64(y)) => TensorData::Int64(pick(which, x, y, &shape, count, &strides)),
-        (TensorData::Bytes(x), TensorData::Bytes(y)) => TensorData::Bytes(pick(which, x, y, &shape, count, &strides)),
+        (TensorData::Bytes(x), TensorData::Bytes(y)) => {
+            texts_fit(x, count, limits)?;
+            texts_fit(y, count, limits)?;
+            TensorData::Bytes(pick(which, x, y, &shape, count, &strides))
+        }
         _ => return Err(failed("two tensors of one type are needed")),
     };
     one(shape, data)
@@ -164,6 +196,26 @@ fn choose(inputs: &Inputs<'_>, limits: Limits) -> Result<Vec<Tensor>, EngineErro
 fn cast(from: &Tensor, to: DataType) -> Result<Vec<Tensor>, EngineError> {
     if from.data.data_type() == to {
         return Ok(vec![from.clone()]);
+    }
+    // integers do not pass through f64, which lacks the larger ones
+    let integers: Option<Vec<i64>> = match &from.data {
+        TensorData::Int64(v) => Some(v.clone()),
+        TensorData::Int32(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
+        TensorData::Bool(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
+        TensorData::Bytes(v) if matches!(to, DataType::Int64 | DataType::Int32) => {
+            let read = |text: &String| text.trim().parse().map_err(|_| failed(format!("{text:?} is not an integer")));
+            Some(v.iter().map(read).collect::<Result<_, _>>()?)
+        }
+        _ => None,
+    };
+    let data = match (integers, to) {
+        (Some(v), DataType::Int64) => Some(TensorData::Int64(v)),
+        (Some(v), DataType::Int32) => Some(TensorData::Int32(v.iter().map(|x| *x as i32).collect())),
+        (Some(v), DataType::Bytes) => Some(TensorData::Bytes(v.iter().map(ToString::to_string).collect())),
+        _ => None,
+    };
+    if let Some(data) = data {
+        return one(from.shape.clone(), data);
     }
     let numbers: Vec<f64> = match &from.data {
         TensorData::Fp32(v) => v.iter().map(|x| f64::from(*x)).collect(),
@@ -181,13 +233,37 @@ fn cast(from: &Tensor, to: DataType) -> Result<Vec<Tensor>, EngineError> {
         DataType::Fp32 => TensorData::Fp32(numbers.iter().map(|x| *x as f32).collect()),
         DataType::Fp64 => TensorData::Fp64(numbers),
         DataType::Int32 => TensorData::Int32(numbers.iter().map(|x| *x as i32).collect()),
-        DataType::Int64 => match &from.data {
-            TensorData::Int32(v) => TensorData::Int64(v.iter().map(|x| i64::from(*x)).collect()),
-            _ => TensorData::Int64(numbers.iter().map(|x| *x as i64).collect()),
-        },
+        DataType::Int64 => TensorData::Int64(numbers.iter().map(|x| *x as i64).collect()),
         DataType::Bool => TensorData::Bool(numbers.iter().map(|x| *x != 0.0).collect()),
-        DataType::Bytes => TensorData::Bytes(numbers.iter().map(ToString::to_string).collect()),
+        DataType::Bytes => {
+            let digits = if matches!(from.data, TensorData::Fp32(_)) { 8 } else { 17 };
+            TensorData::Bytes(numbers.iter().map(|x| general(*x, digits)).collect())
+        }
         _ => return Err(failed("a cast to this type is not known")),
     };
     one(from.shape.clone(), data)
+}
+
+/// Writes a number as C's `%.{digits}g` does, which is what ONNX Runtime uses, with its names for what is not finite.
+fn general(x: f64, digits: usize) -> String {
+    if !x.is_finite() {
+        return if x.is_nan() {
+            "NaN"
+        } else if x > 0.0 {
+            "INF"
+        } else {
+            "-INF"
+        }
+        .to_owned();
+    }
+    let scientific = format!("{x:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed =
+        |text: &str| if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() };
+    if exponent < -4 || exponent >= digits as i32 {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs());
+    }
+    trimmed(&format!("{x:.*}", (digits as i32 - 1 - exponent) as usize))
 }

@@ -39,12 +39,14 @@ pub(super) struct Plan {
     values: usize,
     outputs: Vec<Slot>,
     limits: Limits,
+    /// Bytes of the constants that were worked out while the graph was read.
+    worked_out: usize,
 }
 
 impl Plan {
     pub(super) fn compile(graph: &GraphProto, signature: &Signature, opset: i64, limits: Limits) -> Result<Self, EngineError> {
         let mut slots: HashMap<String, Slot> = HashMap::new();
-        let mut plan = Self { constants: Vec::new(), steps: Vec::new(), values: 0, outputs: Vec::new(), limits };
+        let mut plan = Self { constants: Vec::new(), steps: Vec::new(), values: 0, outputs: Vec::new(), limits, worked_out: 0 };
         for proto in &graph.initializer {
             plan.constants.push(constant::read(proto, limits.max_tensor_elements)?);
             slots.insert(proto.name.clone(), Slot::Constant(plan.constants.len() - 1));
@@ -94,6 +96,10 @@ impl Plan {
             let given: Vec<Option<&Tensor>> = inputs.iter().map(|slot| slot.and_then(|slot| self.constant(slot))).collect();
             let made = kernel(&given)?;
             for (name, tensor) in node.output.iter().zip(made) {
+                self.worked_out += bytes(&tensor);
+                if self.worked_out > self.limits.max_live_bytes {
+                    return Err(EngineError::new(ErrorCode::ModelTooLarge, "the constants of the graph need more memory than is allowed"));
+                }
                 self.constants.push(tensor);
                 slots.insert(name.clone(), Slot::Constant(self.constants.len() - 1));
             }
@@ -228,6 +234,18 @@ pub(super) fn one(shape: Vec<usize>, data: TensorData) -> Result<Vec<Tensor>, En
 
 /// Counts the elements of a shape that is to be made, within the limits.
 pub(super) fn elements(shape: &[usize], limits: Limits) -> Result<usize, EngineError> {
-    let count = shape.iter().try_fold(1usize, |n, axis| n.checked_mul(*axis)).filter(|n| *n <= limits.max_tensor_elements);
-    count.ok_or_else(|| EngineError::new(ErrorCode::RequestTooLarge, format!("a tensor of shape {shape:?} is larger than is allowed")))
+    let too_large = || EngineError::new(ErrorCode::RequestTooLarge, format!("a tensor of shape {shape:?} is larger than is allowed"));
+    // an axis without elements does not make up for others whose product is no number
+    shape.iter().try_fold(1usize, |n, axis| n.checked_mul((*axis).max(1))).ok_or_else(too_large)?;
+    let count: usize = shape.iter().product();
+    if count > limits.max_tensor_elements { Err(too_large()) } else { Ok(count) }
+}
+
+/// Checks that `count` copies of the longest of some texts stay within the limits.
+pub(super) fn texts_fit(texts: &[String], count: usize, limits: Limits) -> Result<(), EngineError> {
+    let longest = texts.iter().map(String::len).max().unwrap_or(0);
+    match count.checked_mul(longest) {
+        Some(bytes) if bytes <= limits.max_live_bytes => Ok(()),
+        _ => Err(EngineError::new(ErrorCode::RequestTooLarge, "the texts need more memory than is allowed")),
+    }
 }

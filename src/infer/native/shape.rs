@@ -2,9 +2,9 @@
 
 use super::attributes::Attributes;
 use super::constant;
-use super::plan::{Inputs, Kernel, elements, failed, need, one};
+use super::plan::{Inputs, Kernel, elements, failed, need, one, texts_fit};
 use crate::infer::engine::{EngineError, Limits};
-use crate::infer::tensor::{Tensor, TensorData};
+use crate::infer::tensor::{MAX_RANK, Tensor, TensorData};
 
 pub(super) fn kernel(node: Attributes<'_>, opset: i64, limits: Limits) -> Result<Option<Kernel>, EngineError> {
     if !matches!(node.0.domain.as_str(), "" | "ai.onnx") {
@@ -24,7 +24,9 @@ pub(super) fn kernel(node: Attributes<'_>, opset: i64, limits: Limits) -> Result
             let axis = node.int("axis", 1);
             Box::new(move |inputs| {
                 let tensor = need(inputs, 0)?;
-                let split = place(axis, tensor.shape.len() + 1)?;
+                let rank = tensor.shape.len();
+                // the end is a place too, but a negative axis counts from the last one
+                let split = if axis == rank as i64 { rank } else { place(axis, rank)? };
                 let shape = vec![tensor.shape[..split].iter().product(), tensor.shape[split..].iter().product()];
                 one(shape, tensor.data.clone())
             })
@@ -118,12 +120,12 @@ fn concat(inputs: &Inputs<'_>, axis: i64, limits: Limits) -> Result<Vec<Tensor>,
     let runs: Vec<usize> = parts.iter().map(|part| part.shape[at..].iter().product()).collect();
     macro_rules! joined {
         ($variant:ident) => {{
-            let pick = |(part, run): (&&Tensor, &usize)| match &part.data {
-                TensorData::$variant(values) => Some((values.clone(), *run)),
-                _ => None,
-            };
-            let owned: Vec<_> = parts.iter().zip(&runs).filter_map(pick).collect();
-            let slices: Vec<_> = owned.iter().map(|(values, run)| (values.as_slice(), *run)).collect();
+            let mut slices = Vec::with_capacity(parts.len());
+            for (part, run) in parts.iter().zip(&runs) {
+                if let TensorData::$variant(values) = &part.data {
+                    slices.push((values.as_slice(), *run));
+                }
+            }
             TensorData::$variant(join(&slices, outer))
         }};
     }
@@ -160,6 +162,9 @@ fn reshaped(tensor: &Tensor, wanted: &[i64], keep_zero: bool) -> Result<Vec<usiz
 
 fn unsqueezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, EngineError> {
     let rank = shape.len() + axes.len();
+    if rank > MAX_RANK {
+        return Err(failed("there are too many axes"));
+    }
     let places: Vec<usize> = axes.iter().map(|axis| place(*axis, rank)).collect::<Result<_, _>>()?;
     let mut rest = shape.iter();
     (0..rank)
@@ -169,6 +174,9 @@ fn unsqueezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, EngineError> 
 }
 
 fn squeezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, EngineError> {
+    if axes.len() > MAX_RANK {
+        return Err(failed("there are too many axes"));
+    }
     let places: Vec<usize> = axes.iter().map(|axis| place(*axis, shape.len())).collect::<Result<_, _>>()?;
     if places.iter().any(|at| shape[*at] != 1) {
         return Err(failed("only an axis of one element can be taken away"));
@@ -203,7 +211,10 @@ fn gather(tensor: &Tensor, indices: &Tensor, axis: i64, limits: Limits) -> Resul
     let length = tensor.shape[at];
     let wanted: Vec<usize> = integers(indices)?.iter().map(|i| place(*i, length)).collect::<Result<_, _>>()?;
     let shape: Vec<usize> = [&tensor.shape[..at], &indices.shape, &tensor.shape[at + 1..]].concat();
-    elements(&shape, limits)?;
+    let count = elements(&shape, limits)?;
+    if let TensorData::Bytes(texts) = &tensor.data {
+        texts_fit(texts, count, limits)?;
+    }
     let outer: usize = tensor.shape[..at].iter().product();
     let inner: usize = tensor.shape[at + 1..].iter().product();
     let runs = (0..outer).flat_map(|row| wanted.iter().map(move |i| (row * length + i) * inner));

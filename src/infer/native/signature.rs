@@ -1,5 +1,7 @@
 //! What a model takes and gives, from its graph and metadata; and requests held against it.
 
+use std::collections::HashSet;
+
 use crate::infer::engine::{EngineError, ErrorCode};
 use crate::infer::signature::{Signature, TensorSpec};
 use crate::infer::tensor::Tensor;
@@ -9,7 +11,8 @@ use super::constant::data_type;
 
 /// Reads the signature. Inputs that are initialisers are constants.
 pub(super) fn read(proto: &ModelProto, graph: &GraphProto) -> Result<Signature, EngineError> {
-    let constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
+    let constants: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let constant = |name: &str| constants.contains(name);
     let meta = |key: &str| proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
     let list = |key| meta(key).and_then(|text| serde_json::from_str::<Vec<String>>(text).ok()).unwrap_or_default();
     let columns = list("slipway.columns");

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::infer::tensor::TensorData;
+use crate::ml::onnx::proto::{AttributeProto, NodeProto, TensorDataType, TensorProto};
 use crate::ml::{Activation, Column, Control, Dense, Feature, FitConfig, Fitted, Loss, NamedColumn, Table, Target, Trainer};
 
 fn number(i: usize, k: usize) -> f32 {
@@ -124,15 +125,149 @@ fn unknown_operators_are_named() {
     assert_eq!((error.code, error.message.as_str()), (ErrorCode::UnsupportedOps, "Conv, LSTM"));
 }
 
+thread_local! {
+    static FILES: [Vec<u8>; 2] = [false, true].map(|texts| fit(&table(30, texts), texts, Loss::CategoricalCrossentropy).export());
+}
+
+const OPERATORS: [&str; 30] = [
+    "Add",
+    "Div",
+    "Pow",
+    "Min",
+    "Equal",
+    "Less",
+    "Not",
+    "And",
+    "Where",
+    "Cast",
+    "Identity",
+    "MatMul",
+    "Gemm",
+    "Concat",
+    "Flatten",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Shape",
+    "Transpose",
+    "Gather",
+    "Softmax",
+    "ArgMax",
+    "ReduceSum",
+    "Normalizer",
+    "Scaler",
+    "OneHotEncoder",
+    "LabelEncoder",
+    "LinearRegressor",
+    "Constant",
+];
+
+fn hostile_number() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(1 << 40), Just(1 << 16), -3..10i64]
+}
+
+#[test]
+fn a_graph_whose_constants_grow_without_end_is_refused() {
+    let float = |name: &str, dims: &[i64]| TensorProto {
+        name: name.to_owned(),
+        dims: dims.to_vec(),
+        data_type: TensorDataType::Float as i32,
+        float_data: vec![1.0; dims.iter().product::<i64>() as usize],
+        ..TensorProto::default()
+    };
+    let mut proto = ModelProto::decode(fit(&table(40, false), false, Loss::Mse).export().as_slice()).unwrap();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.initializer.extend([float("row", &[1, 256]), float("column", &[256, 1])]);
+    // 256 KiB each, from 2 KiB of constants
+    let outer = |at: usize| NodeProto {
+        input: vec!["row".to_owned(), "column".to_owned()],
+        output: vec![format!("outer {at}")],
+        op_type: "Add".to_owned(),
+        ..NodeProto::default()
+    };
+    graph.node.extend((0..100).map(outer));
+    let mut options = LoadOptions::default();
+    assert!(NativeEngine.load(&proto.encode_to_vec(), &options).is_ok());
+    options.limits.max_live_bytes = 8 << 20;
+    let Err(error) = NativeEngine.load(&proto.encode_to_vec(), &options) else { panic!("25 MiB are more than 8") };
+    assert_eq!(error.code, ErrorCode::ModelTooLarge);
+}
+
+#[test]
+fn a_shape_that_no_number_can_hold_is_no_tensor() {
+    let empty = || TensorData::Fp32(Vec::new());
+    assert!(Tensor::new(vec![0, 3], empty()).is_some());
+    assert_eq!(Tensor::new(vec![0, 1 << 40, 1 << 40], empty()), None);
+    assert_eq!(Tensor::new(vec![1 << 40, 1 << 40, 0], empty()), None);
+    assert_eq!(Tensor::new(vec![1; 65], TensorData::Fp32(vec![0.0])), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// A well-formed file may still say anything: axes, sizes, attributes, types, operators and names of somebody's choosing are
+    /// refused or run in bounded memory.
+    #[test]
+    fn hostile_graphs_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..8u8, hostile_number(), any::<prop::sample::Index>()), 1..6),
+        texts: bool,
+    ) {
+        let mut proto = FILES.with(|files| ModelProto::decode(files[usize::from(texts)].as_slice()).unwrap());
+        let graph = proto.graph.as_mut().unwrap();
+        for (place, what, number, other) in changes {
+            let nodes = graph.node.len();
+            let node = &mut graph.node[place.index(nodes)];
+            match what {
+                0 => node.op_type = OPERATORS[other.index(OPERATORS.len())].to_owned(),
+                1 => node.domain = ["", "ai.onnx.ml", "other"][other.index(3)].to_owned(),
+                2 => {
+                    let name = ["axis", "axes", "keepdims", "transA", "transB", "to", "targets", "perm", "zeros"][other.index(9)];
+                    node.attribute.push(AttributeProto { name: name.to_owned(), i: Some(number), ints: vec![number, 0], ..AttributeProto::default() });
+                }
+                3 if node.input.len() > 1 => node.input.swap(0, 1),
+                3 => node.input.extend(node.input.first().cloned()),
+                4 => node.input.truncate(other.index(2)),
+                5 => {
+                    let name = node.input.last().cloned().unwrap_or_default();
+                    let shape = vec![0, number, 1 << 40];
+                    graph.initializer.retain(|tensor| tensor.name != name);
+                    graph.initializer.push(TensorProto { name, dims: shape, data_type: TensorDataType::Float as i32, ..TensorProto::default() });
+                }
+                6 => {
+                    let name = node.input.last().cloned().unwrap_or_default();
+                    let values = vec![number, -1, 3];
+                    graph.initializer.retain(|tensor| tensor.name != name);
+                    graph.initializer.push(TensorProto {
+                        name, dims: vec![3], data_type: TensorDataType::Int64 as i32, int64_data: values, ..TensorProto::default()
+                    });
+                }
+                _ => {
+                    let constants = graph.initializer.len();
+                    if constants > 0 {
+                        let tensor = &mut graph.initializer[other.index(constants)];
+                        match tensor.dims.first_mut() {
+                            Some(axis) => *axis = number,
+                            None => tensor.dims.push(number),
+                        }
+                    }
+                }
+            }
+        }
+        let mut options = LoadOptions::default();
+        options.limits.max_tensor_elements = 1 << 16;
+        options.limits.max_live_bytes = 1 << 22;
+        if let Ok(model) = NativeEngine.load(&proto.encode_to_vec(), &options) {
+            let inputs = request(&table(5, texts), texts);
+            let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+            if let Ok(outputs) = model.run(&inputs, &[]) {
+                prop_assert!(outputs.iter().all(|tensor| tensor.data.len() <= 1 << 16));
+            }
+        }
+    }
 
     /// Damaged files are refused or run; they never panic.
     #[test]
     fn damaged_files_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), texts: bool, cut: prop::sample::Index) {
-        thread_local! {
-            static FILES: [Vec<u8>; 2] = [false, true].map(|texts| fit(&table(30, texts), texts, Loss::CategoricalCrossentropy).export());
-        }
         let mut bytes = FILES.with(|files| files[usize::from(texts)].clone());
         for (place, value) in changes {
             let place = place.index(bytes.len());
