@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "a test fails by panicking; support is shared")]
 #![allow(clippy::disallowed_methods, reason = "tests make their own ids")]
 
+mod api;
 mod architecture;
 mod blob;
 mod jobs;
 mod runs;
 mod schema;
+mod store;
 mod support;
