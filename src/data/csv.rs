@@ -46,7 +46,7 @@ impl Csv {
     }
 
     fn read_header(&mut self) -> Result<(), DataError> {
-        let header = self.reader.byte_headers().map_err(|e| told(&e, &[]))?.clone();
+        let header = self.reader.byte_headers().map_err(|e| told(&e, &[], 1))?.clone();
         if header.len() > MAX_COLUMNS {
             return Err(DataError::new("too_many_columns", format!("there are {} columns, {MAX_COLUMNS} are accepted", header.len())).at(1));
         }
@@ -56,6 +56,9 @@ impl Csv {
             let name = std::str::from_utf8(name).map_err(|_| place(DataError::new("invalid_utf8", "the name is not UTF-8")))?.trim();
             if name.is_empty() {
                 return Err(place(DataError::new("empty_column_name", "the column has no name")));
+            }
+            if name.contains('\0') {
+                return Err(place(DataError::nul()));
             }
             if !seen.insert(name.to_owned()) {
                 return Err(DataError::new("duplicate_column", "another column has this name").at(1).column(name));
@@ -75,7 +78,8 @@ impl Source for Csv {
         let mut record = ByteRecord::new();
         loop {
             self.since.set(0);
-            if !self.reader.read_byte_record(&mut record).map_err(|e| told(&e, &self.names))? {
+            let began = self.reader.position().line();
+            if !self.reader.read_byte_record(&mut record).map_err(|e| told(&e, &self.names, began))? {
                 return Ok(());
             }
             let line = record.position().map_or(0, csv::Position::line);
@@ -105,7 +109,8 @@ fn delimiter(header: &[u8]) -> u8 {
     counts.into_iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(separator, _)| separator)
 }
 
-fn told(error: &csv::Error, names: &[String]) -> DataError {
+/// Says what is wrong with the row that began at a line.
+fn told(error: &csv::Error, names: &[String], began: u64) -> DataError {
     match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let message = format!("the row has {len} fields where the header has {expected_len}");
@@ -115,20 +120,11 @@ fn told(error: &csv::Error, names: &[String]) -> DataError {
         }
         ErrorKind::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
             let message = format!("a row has more than {MAX_ROW_BYTES} bytes; a quote may never be closed");
-            let error = DataError::new("row_too_large", message);
-            match error_line(names) {
-                Some(line) => error.at(line),
-                None => error,
-            }
+            DataError::new("row_too_large", message).at(began)
         }
         ErrorKind::Io(e) => DataError::io(e),
         _ => DataError::new("invalid_csv", error.to_string()),
     }
-}
-
-/// The header is line 1; where a row that never ends began is not known.
-fn error_line(names: &[String]) -> Option<u64> {
-    names.is_empty().then_some(1)
 }
 
 /// A file that refuses to give more than a row may have.

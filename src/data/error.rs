@@ -30,6 +30,10 @@ impl DataError {
         self
     }
 
+    pub(super) fn nul() -> Self {
+        Self::new("nul_in_text", "text holds the character NUL, as files in UTF-16 do")
+    }
+
     pub(super) fn io(error: &std::io::Error) -> Self {
         Self::new("unreadable_file", format!("the file can't be read: {error}"))
     }

@@ -84,6 +84,11 @@ pub fn inspect(path: &Path, format: Format, overrides: &Overrides) -> Result<Ins
             guesses.push(new(name, rows > 0));
         }
         for ((guess, name), cell) in guesses.iter_mut().zip(names).zip(cells) {
+            if let Raw::Field(text) | Raw::Text(text) = cell
+                && text.as_bytes().contains(&0)
+            {
+                return Err(DataError::nul().at(line).column(name));
+            }
             guess.see(*cell).map_err(|message| DataError::new("mixed_types", message).at(line).column(name))?;
         }
         rows += 1;

@@ -33,6 +33,9 @@ impl Jsonl {
         if name.trim().is_empty() {
             return Err(DataError::new("empty_column_name", "a key is empty").at(line).column((self.names.len() + 1).to_string()));
         }
+        if name.contains('\0') {
+            return Err(DataError::nul().at(line).column((self.names.len() + 1).to_string()));
+        }
         if self.names.len() == MAX_COLUMNS {
             return Err(DataError::new("too_many_columns", format!("there are more than {MAX_COLUMNS} keys")).at(line).column(name));
         }

@@ -48,6 +48,9 @@ impl Parquet {
             if name.trim().is_empty() {
                 return Err(DataError::new("empty_column_name", "the column has no name").column((names.len() + 1).to_string()));
             }
+            if name.contains('\0') {
+                return Err(DataError::nul().column((names.len() + 1).to_string()));
+            }
             if names.contains(&name) {
                 return Err(DataError::new("duplicate_column", "another column has this name").column(name));
             }

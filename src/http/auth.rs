@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -41,7 +41,8 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
         None => return next.run(request).await,
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let caller = match caller(&gate.app, request.headers().clone(), peer).await {
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let caller = match caller(&gate.app, request.headers().clone(), authority.as_deref(), peer).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
@@ -53,7 +54,7 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     next.run(request).await
 }
 
-async fn caller(app: &App, headers: HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+async fn caller(app: &App, headers: HeaderMap, authority: Option<&str>, peer: Option<IpAddr>) -> Result<Caller, Problem> {
     if let Some(key) = key_of(&headers)? {
         return Ok(app.keys().authenticate(key).await?);
     }
@@ -63,7 +64,8 @@ async fn caller(app: &App, headers: HeaderMap, peer: Option<IpAddr>) -> Result<C
         return Err(missing());
     }
     // A page in the owner's browser reaches loopback too. Its requests carry a foreign Origin, or a Host that was rebound.
-    if !header_is_local(&headers, header::HOST.as_str(), true) || !header_is_local(&headers, header::ORIGIN.as_str(), false) {
+    // HTTP/2 names the host in the request line.
+    if !authority.is_none_or(is_local) || !header_is_local(&headers, header::HOST) || !header_is_local(&headers, header::ORIGIN) {
         let detail = "without a key only requests addressed to localhost, from no other site, are let in";
         return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail));
     }
@@ -84,16 +86,45 @@ fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-/// Tells whether a header that holds an authority or an origin names this machine; a missing one is as `absent` says.
-fn header_is_local(headers: &HeaderMap, name: &str, absent: bool) -> bool {
-    let Some(value) = headers.get(name) else {
-        return absent || name == header::ORIGIN.as_str();
-    };
-    let Ok(text) = value.to_str() else { return false };
+/// Tells whether a header, if it is there, names this machine.
+fn header_is_local(headers: &HeaderMap, name: HeaderName) -> bool {
+    headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(is_local))
+}
+
+/// Tells whether an origin or an authority names this machine.
+fn is_local(text: &str) -> bool {
     let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_this_machine_is_local() {
+        for local in ["localhost", "LocalHost:8080", "127.0.0.1:1", "127.8.9.1", "[::1]:8080", "http://localhost:3000", "https://[::1]"] {
+            assert!(is_local(local), "{local}");
+        }
+        for foreign in [
+            "",
+            "null",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "0.0.0.0",
+            "10.0.0.1:8080",
+            "[fd00::1]",
+            "http://evil.example",
+            "localhost@evil.example",
+            "2130706433",
+            "file://localhost",
+        ] {
+            assert!(!is_local(foreign), "{foreign}");
+        }
+    }
 }

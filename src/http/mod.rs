@@ -3,7 +3,9 @@
 
 mod api;
 mod auth;
+mod docs;
 mod extract;
+mod idempotency;
 pub mod inference;
 mod ops;
 mod problem;
@@ -19,7 +21,7 @@ use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, 
 use crate::service::App;
 
 pub use problem::Problem;
-pub use routes::PolicyRow;
+pub use routes::{PolicyRow, Repeat};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -35,16 +37,17 @@ pub struct Http {
 
 /// Builds all doors. Fails when a documented route has no policy row or the other way round.
 pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, String> {
-    let routes = inference::routes(api::routes(ops::routes(routes::Routes::new(), metrics)));
-    let (router, policy, openapi) = routes.finish()?;
-    let state = auth::Gate::new(app.clone(), policy.clone());
+    let (router, policy, openapi) = all(metrics).finish()?;
+    let gate = auth::Gate::new(app.clone(), policy.clone());
+    let memory = idempotency::Memory::new(app.clone(), &policy);
     let ids = app.clone();
     let router = router
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not answer to this method")
         })
-        .layer(axum::middleware::from_fn_with_state(state, auth::check))
+        .layer(axum::middleware::from_fn_with_state(memory, idempotency::check))
+        .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(DefaultBodyLimit::max(app.config().body_limit))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(axum::middleware::from_fn(ops::observe))
@@ -56,8 +59,13 @@ pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, Strin
 
 /// Builds the API document alone.
 pub fn openapi() -> Result<utoipa::openapi::OpenApi, String> {
-    let (_, _, openapi) = api::routes(ops::routes(routes::Routes::new(), None)).finish()?;
+    let (_, _, openapi) = all(None).finish()?;
     Ok(openapi)
+}
+
+fn all(metrics: Option<PrometheusHandle>) -> routes::Routes {
+    let routes = docs::routes(ops::routes(routes::Routes::new(), metrics));
+    inference::routes(api::routes(routes))
 }
 
 #[derive(Clone)]

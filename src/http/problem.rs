@@ -19,6 +19,10 @@ pub struct Problem {
     more: Vec<(&'static str, Value)>,
 }
 
+/// The code of a problem, on the response for what looks at it on the way out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub(super) &'static str);
+
 /// The schema of a [`Problem`] in the API document.
 #[derive(ToSchema)]
 #[schema(as = Problem)]
@@ -73,6 +77,7 @@ impl IntoResponse for Problem {
         body.extend(self.more.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(Code(self.code));
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));

@@ -4,6 +4,7 @@
 mod artifacts;
 mod datasets;
 mod events;
+mod idempotency;
 mod jobs;
 mod keys;
 mod models;
@@ -26,6 +27,7 @@ use crate::store::Db;
 pub use artifacts::{Artifacts, Owner};
 pub use datasets::{Datasets, Staged};
 pub use events::Events;
+pub use idempotency::{Answer, Idempotency, Reservation, Start};
 pub use jobs::{Claim, Close, Closing, Jobs};
 pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
@@ -139,6 +141,11 @@ impl App {
         Events(self)
     }
 
+    /// Answers that are remembered for requests that may be repeated.
+    pub fn idempotency(&self) -> Idempotency<'_> {
+        Idempotency(self)
+    }
+
     /// Tells whether database, schema and object store are usable: one line per part, `ok` or what is wrong.
     pub async fn readiness(&self) -> (bool, Vec<(&'static str, String)>) {
         let database = self.db().ping().await.err().map(|e| e.to_string());
@@ -176,7 +183,9 @@ impl App {
 
     /// Deletes what nobody needs any more.
     pub async fn tidy(&self) -> crate::error::Result<()> {
-        Ok(crate::queue::prune(self.db(), self.now()).await?)
+        crate::queue::prune(self.db(), self.now()).await?;
+        self.idempotency().prune().await?;
+        Ok(())
     }
 
     pub(crate) fn now(&self) -> crate::domain::time::Timestamp {

@@ -19,8 +19,8 @@ pub async fn ensure(tx: &mut Tx, workspace: &str, name: &str, id: &str, by: &str
 pub async fn list(tx: &mut Tx, workspace: &str, only: Option<&str>, after: &str, limit: i64) -> Result<Vec<Dataset>> {
     let rows: Vec<(String, String, i64, String, i64)> = on!(tx, conn => sqlx::query_as(
         "select name, description, last_version, created_by, created_at from datasets
-         where workspace = $1 and ($2 = '' or name = $2) and name > $3 order by name limit $4")
-        .bind(workspace).bind(only.unwrap_or("")).bind(after).bind(limit).fetch_all(conn).await?);
+         where workspace = $1 and name = coalesce($2, name) and name > $3 order by name limit $4")
+        .bind(workspace).bind(only).bind(after).bind(limit).fetch_all(conn).await?);
     Ok(rows
         .into_iter()
         .map(|(name, description, last_version, created_by, at)| Dataset {
@@ -86,8 +86,8 @@ pub async fn find_version(tx: &mut Tx, workspace: &str, name: &str, version: i64
 /// Finds a ready version: the given one, or the newest.
 pub async fn find_ready(tx: &mut Tx, workspace: &str, name: &str, version: Option<i64>) -> Result<Option<DatasetVersion>> {
     let row: Option<Row> = on!(tx, conn => sqlx::query_as(concat!(columns!(),
-        "and v.state = 'READY' and ($3 = 0 or v.version = $3) order by v.version desc limit 1"))
-        .bind(workspace).bind(name).bind(version.unwrap_or(0)).fetch_optional(conn).await?);
+        "and v.state = 'READY' and v.version = coalesce($3, v.version) order by v.version desc limit 1"))
+        .bind(workspace).bind(name).bind(version).fetch_optional(conn).await?);
     row.map(Row::version).transpose()
 }
 

@@ -1,4 +1,4 @@
-//! Workspaces, API keys and remembered answers of idempotent requests.
+//! Workspaces and API keys.
 
 use super::{Error, Result, Tx, done, on};
 use crate::domain::identity::{ApiKey, Role};
@@ -64,75 +64,4 @@ pub async fn revoke_key(tx: &mut Tx, workspace: &str, key_id: &str, at: Timestam
     let rows = on!(tx, conn => sqlx::query("update api_keys set revoked_at = $3 where workspace = $1 and id = $2 and revoked_at is null")
         .bind(workspace).bind(key_id).bind(at.0).execute(conn).await?.rows_affected());
     Ok(rows == 1)
-}
-
-/// A remembered answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// Digest of method, path and body of the request that came first.
-    pub fingerprint: String,
-    /// Status, content type and body; none while the first request is still running.
-    pub answer: Option<(u16, String, Vec<u8>)>,
-    /// When the first request came.
-    pub created_at: Timestamp,
-}
-
-/// Reserves a key for a request; false when it is taken.
-pub async fn reserve_idempotency(
-    tx: &mut Tx,
-    workspace: &str,
-    principal: &str,
-    key: &str,
-    fingerprint: &str,
-    at: Timestamp,
-) -> Result<bool> {
-    let rows = on!(tx, conn => sqlx::query(
-        "insert into idempotency_keys (workspace, principal, key, fingerprint, created_at) values ($1, $2, $3, $4, $5)
-         on conflict (workspace, principal, key) do nothing")
-        .bind(workspace).bind(principal).bind(key).bind(fingerprint).bind(at.0).execute(conn).await?.rows_affected());
-    Ok(rows == 1)
-}
-
-/// Finds what is remembered under a key.
-pub async fn find_idempotency(tx: &mut Tx, workspace: &str, principal: &str, key: &str) -> Result<Option<Remembered>> {
-    type Row = (String, Option<i64>, Option<String>, Option<Vec<u8>>, i64);
-    let row: Option<Row> = on!(tx, conn => sqlx::query_as(
-        "select fingerprint, status, content_type, body, created_at from idempotency_keys where workspace = $1 and principal = $2 and key = $3")
-        .bind(workspace).bind(principal).bind(key).fetch_optional(conn).await?);
-    Ok(row.map(|(fingerprint, status, content_type, body, created_at)| Remembered {
-        fingerprint,
-        answer: match (status, content_type, body) {
-            (Some(status), Some(content_type), Some(body)) => Some((u16::try_from(status).unwrap_or(500), content_type, body)),
-            _ => None,
-        },
-        created_at: Timestamp(created_at),
-    }))
-}
-
-/// Remembers the answer of the request that reserved the key.
-pub async fn remember_answer(
-    tx: &mut Tx,
-    workspace: &str,
-    principal: &str,
-    key: &str,
-    (status, content_type, body): (u16, &str, &[u8]),
-) -> Result<()> {
-    on!(tx, conn => done(sqlx::query(
-        "update idempotency_keys set status = $4, content_type = $5, body = $6 where workspace = $1 and principal = $2 and key = $3")
-        .bind(workspace).bind(principal).bind(key).bind(i64::from(status)).bind(content_type).bind(body).execute(conn).await?));
-    Ok(())
-}
-
-/// Forgets a reservation whose request failed in a way that may be tried again.
-pub async fn release_idempotency(tx: &mut Tx, workspace: &str, principal: &str, key: &str) -> Result<()> {
-    on!(tx, conn => done(sqlx::query("delete from idempotency_keys where workspace = $1 and principal = $2 and key = $3 and status is null")
-        .bind(workspace).bind(principal).bind(key).execute(conn).await?));
-    Ok(())
-}
-
-/// Forgets all answers older than `before`.
-pub async fn prune_idempotency(tx: &mut Tx, before: Timestamp) -> Result<u64> {
-    Ok(
-        on!(tx, conn => sqlx::query("delete from idempotency_keys where created_at < $1").bind(before.0).execute(conn).await?.rows_affected()),
-    )
 }

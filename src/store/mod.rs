@@ -7,6 +7,7 @@ pub mod artifact;
 mod connect;
 pub mod dataset;
 pub mod event;
+pub mod idempotency;
 pub mod identity;
 pub mod job;
 pub mod migrate;

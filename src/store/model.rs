@@ -53,8 +53,8 @@ pub async fn list(tx: &mut Tx, workspace: &str, only: Option<&str>, after: &str,
     type Row = (String, String, String, String, i64, String, i64, i64);
     let rows: Vec<Row> = on!(tx, conn => sqlx::query_as(
         "select id, name, description, gates_json, last_version, created_by, created_at, updated_at from registered_models
-         where workspace = $1 and ($2 = '' or name = $2) and name > $3 order by name limit $4")
-        .bind(workspace).bind(only.unwrap_or("")).bind(after).bind(limit).fetch_all(conn).await?);
+         where workspace = $1 and name = coalesce($2, name) and name > $3 order by name limit $4")
+        .bind(workspace).bind(only).bind(after).bind(limit).fetch_all(conn).await?);
     let mut models = Vec::with_capacity(rows.len());
     for (id, name, description, gates, last_version, created_by, created_at, updated_at) in rows {
         let aliases: Vec<(String, i64)> = on!(tx, conn => sqlx::query_as(
@@ -149,20 +149,20 @@ struct Row {
 
 /// Finds a version by number.
 pub async fn find_version(tx: &mut Tx, workspace: &str, model: &str, version: i64) -> Result<Option<ModelVersion>> {
-    Ok(select(tx, workspace, model, version, i64::MAX, 1).await?.pop())
+    Ok(select(tx, workspace, model, Some(version), i64::MAX, 1).await?.pop())
 }
 
 /// Lists versions before a number, newest first.
 pub async fn list_versions(tx: &mut Tx, workspace: &str, model: &str, before: i64, limit: i64) -> Result<Vec<ModelVersion>> {
-    select(tx, workspace, model, 0, before, limit).await
+    select(tx, workspace, model, None, before, limit).await
 }
 
-async fn select(tx: &mut Tx, workspace: &str, model: &str, only: i64, before: i64, limit: i64) -> Result<Vec<ModelVersion>> {
+async fn select(tx: &mut Tx, workspace: &str, model: &str, only: Option<i64>, before: i64, limit: i64) -> Result<Vec<ModelVersion>> {
     let rows: Vec<Row> = on!(tx, conn => sqlx::query_as(
         "select v.id, m.name as model, v.version, v.state, v.state_message, v.description, v.run_id, v.manifest_digest, v.model_digest,
             v.size_bytes, v.flavor, v.signature_json, v.dataset_digests_json, v.metrics_json, v.created_by, v.created_at, v.updated_at
          from model_versions v join registered_models m on m.id = v.model_id
-         where m.workspace = $1 and m.name = $2 and ($3 = 0 or v.version = $3) and v.version < $4 and v.state <> 'DELETED'
+         where m.workspace = $1 and m.name = $2 and v.version = coalesce($3, v.version) and v.version < $4 and v.state <> 'DELETED'
          order by v.version desc limit $5")
         .bind(workspace).bind(model).bind(only).bind(before).bind(limit).fetch_all(conn).await?);
     let mut versions = Vec::with_capacity(rows.len());

@@ -180,11 +180,11 @@ pub async fn list_reports(tx: &mut Tx, workspace: &str, model: &str, filter: &Re
     let rows: Vec<Row> = on!(tx, conn => sqlx::query_as(
         "select d.id, d.version, d.window_start, d.window_end, d.revision, d.state, d.num_rows, d.report_json, d.created_at
          from drift_reports d join registered_models m on m.id = d.model_id
-         where d.workspace = $1 and m.name = $2 and ($3 = '' or d.id = $3) and ($4 = 0 or d.version = $4)
+         where d.workspace = $1 and m.name = $2 and ($3 = '' or d.id = $3) and d.version = coalesce($4, d.version)
             and (($5 = '' and (d.state <> 'SUPERSEDED' or $3 <> '')) or d.state = $5)
             and (d.window_start < $6 or (d.window_start = $6 and d.id < $7))
          order by d.window_start desc, d.id desc limit $8")
-        .bind(workspace).bind(model).bind(filter.id.unwrap_or("")).bind(filter.version.unwrap_or(0))
+        .bind(workspace).bind(model).bind(filter.id.unwrap_or("")).bind(filter.version)
         .bind(filter.state.map_or("", ReportState::as_str)).bind(start).bind(id).bind(limit).fetch_all(conn).await?);
     rows.into_iter()
         .map(|(id, version, start, end, revision, state, num_rows, report, at)| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, dead_code, reason = "a test fails by panicking; support is shared")]
 #![allow(clippy::disallowed_methods, reason = "tests make their own ids")]
 
+mod api;
 mod architecture;
 mod blob;
 mod command_line;
@@ -11,4 +12,5 @@ mod jobs;
 mod numbers;
 mod runs;
 mod schema;
+mod store;
 mod support;

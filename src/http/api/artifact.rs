@@ -29,7 +29,7 @@ pub(super) struct FileQuery {
 }
 
 /// Lists the files of a run.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/artifacts", tag = "runs", operation_id = "list_run_artifacts",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/artifacts", tag = "runs", operation_id = "artifacts",
     params(("run_id" = String, Path)), responses(
     (status = 200, body = Artifacts), (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
 pub(super) async fn of_run(State(app): State<App>, caller: Caller, Path(run_id): Path<String>) -> Result<impl IntoResponse, Problem> {
@@ -37,7 +37,7 @@ pub(super) async fn of_run(State(app): State<App>, caller: Caller, Path(run_id):
 }
 
 /// Downloads a file of a run. Its bytes are verified on the way: where they are damaged the transfer breaks off.
-#[utoipa::path(get, path = "/api/v1/runs/{run_id}/artifacts/content", tag = "runs", operation_id = "download_run_artifact",
+#[utoipa::path(get, path = "/api/v1/runs/{run_id}/artifacts/content", tag = "runs", operation_id = "artifact_content",
     params(("run_id" = String, Path), FileQuery), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
@@ -51,7 +51,7 @@ pub(super) async fn content_of_run(
 }
 
 /// Lists the files of a version of a model.
-#[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/artifacts", tag = "models", operation_id = "list_version_artifacts",
+#[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/artifacts", tag = "models", operation_id = "version_artifacts",
     params(("name" = String, Path), ("version" = i64, Path)), responses(
     (status = 200, body = Artifacts), (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
 pub(super) async fn of_version(
@@ -65,7 +65,7 @@ pub(super) async fn of_version(
 
 /// Downloads a file of a version of a model, verified as those of a run are.
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/artifacts/content", tag = "models",
-    operation_id = "download_version_artifact", params(("name" = String, Path), ("version" = i64, Path), FileQuery), responses(
+    operation_id = "version_artifact_content", params(("name" = String, Path), ("version" = i64, Path), FileQuery), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
 pub(super) async fn content_of_version(

@@ -185,9 +185,23 @@ pub(super) async fn content(
     let headers = [
         (header::CONTENT_TYPE, version.format.media_type().to_owned()),
         (header::CONTENT_LENGTH, stream.size().to_string()),
+        (header::CONTENT_DISPOSITION, disposition(&version)),
         (header::ETAG, format!("\"{}\"", version.digest.unwrap_or_default())),
     ];
     Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+/// Names the file after data set and version. Names may hold any letters, so the name proper is spelled by RFC 8187.
+fn disposition(version: &DatasetVersion) -> String {
+    let number = version.version.unwrap_or_default();
+    let name = version.dataset.bytes().fold(String::new(), |mut name, byte| {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => name.push(char::from(byte)),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+        name
+    });
+    format!("attachment; filename*=UTF-8''{name}-v{number}.{}", version.format.as_str())
 }
 
 /// Puts a version aside: it can't be trained on until it is restored.

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::problem::{Problem, ProblemSchema};
-use super::routes::Routes;
+use super::routes::{Repeat, Routes};
 use crate::domain::identity::{Permission, Role};
 use crate::domain::page::PageRequest;
 
@@ -25,12 +25,14 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let developer = Permission::AtLeast(Role::Developer);
     let viewer = Permission::AtLeast(Role::Viewer);
     routes
-        .add(admin, routes!(key::create))
+        .noun("key")
+        .add_as(admin, Repeat::Withheld, routes!(key::create))
         .add(admin, routes!(key::list))
         .add(admin, routes!(key::revoke))
+        .noun("dataset")
         .add(viewer, routes!(dataset::list))
         .add(viewer, routes!(dataset::get))
-        .add(developer, routes!(dataset::upload))
+        .add_as(developer, Repeat::ByAddress, routes!(dataset::upload))
         .add(viewer, routes!(dataset::list_versions))
         .add(viewer, routes!(dataset::get_version))
         .add(viewer, routes!(dataset::schema))
@@ -39,8 +41,10 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(viewer, routes!(dataset::content))
         .add(developer, routes!(dataset::archive))
         .add(developer, routes!(dataset::restore))
+        .noun("event")
         .add(viewer, routes!(event::list))
         .add(viewer, routes!(event::stream))
+        .noun("run")
         .add(viewer, routes!(run::list_experiments))
         .add(developer, routes!(run::create))
         .add(viewer, routes!(run::list))
@@ -50,12 +54,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(developer, routes!(run::end))
         .add(viewer, routes!(artifact::of_run))
         .add(viewer, routes!(artifact::content_of_run))
+        .noun("job")
         .add(developer, routes!(job::submit))
         .add(viewer, routes!(job::list))
         .add(viewer, routes!(job::get))
         .add(viewer, routes!(job::attempts))
         .add(developer, routes!(job::cancel))
+        .noun("worker")
         .add(viewer, routes!(worker::list))
+        .noun("model")
         .add(developer, routes!(model::create))
         .add(viewer, routes!(model::list))
         .add(viewer, routes!(model::get))
@@ -77,6 +84,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(viewer, routes!(model::history))
         .add(viewer, routes!(model::version_at))
         .add(viewer, routes!(model::replicas))
+        .noun("monitor")
         .add(viewer, routes!(monitor::get))
         .add(operator, routes!(monitor::update))
         .add(developer, routes!(monitor::evaluate))

@@ -383,7 +383,7 @@ pub(super) async fn replicas(State(app): State<App>, caller: Caller, Path(name):
         version,
         state,
         message,
-        aliases: labels.split(',').map(str::to_owned).collect(),
+        aliases: labels.split(',').filter(|alias| !alias.is_empty()).map(str::to_owned).collect(),
     };
     Ok(axum::Json(Replicas { items: app.serving().replicas(&caller, &name).await?.into_iter().map(line).collect() }))
 }

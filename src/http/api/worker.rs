@@ -17,7 +17,7 @@ pub(super) struct Workers {
 }
 
 /// Lists the processes that run jobs, with their heartbeats.
-#[utoipa::path(get, path = "/api/v1/workers", tag = "jobs", operation_id = "list_workers", responses(
+#[utoipa::path(get, path = "/api/v1/workers", tag = "jobs", responses(
     (status = 200, body = Workers), (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
 pub(super) async fn list(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     Ok(axum::Json(Workers { items: app.workers().list().await? }))

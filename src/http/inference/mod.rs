@@ -1,6 +1,7 @@
 //! The serving doors: TensorFlow Serving's REST API under `/v1`, the Open Inference protocol under `/v2`.
 
 pub mod codec;
+mod document;
 mod oip;
 mod tfs;
 
@@ -19,7 +20,7 @@ use codec::CodecError;
 const VERSION: HeaderName = HeaderName::from_static("x-slipway-model-version");
 
 pub(super) fn routes(routes: Routes) -> Routes {
-    oip::routes(tfs::routes(routes))
+    oip::routes(tfs::routes(routes)).document(document::openapi())
 }
 
 /// A refusal in the form that both protocols share.
