@@ -8,7 +8,10 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 const DEFAULTS: &str = include_str!("config.default.toml");
-const SECRETS: [&str; 2] = ["admin_key", "database_url"];
+/// Settings that are secrets as a whole.
+const SECRETS: [&str; 1] = ["admin_key"];
+/// Settings that are addresses, in which a secret may stand.
+const ADDRESSES: [&str; 3] = ["database_url", "artifact_root", "public_url"];
 /// Environment variables of ours that are not settings.
 const NOT_SETTINGS: [&str; 1] = ["SLIPWAY_CONFIG"];
 
@@ -220,7 +223,11 @@ impl Config {
         }
         let mut out = String::new();
         for (key, value) in table {
-            let shown = if SECRETS.contains(&key.as_str()) { mask(&value) } else { value.to_string() };
+            let shown = match value.as_str() {
+                Some(text) if SECRETS.contains(&key.as_str()) && !text.is_empty() => "\"***\"".to_owned(),
+                Some(text) if ADDRESSES.contains(&key.as_str()) => format!("{:?}", mask(text)),
+                _ => value.to_string(),
+            };
             out.push_str(&format!("{key} = {shown}"));
             if with_origin {
                 out.push_str(&format!("  # {}", origins.get(&key).map_or("default", String::as_str)));
@@ -231,20 +238,24 @@ impl Config {
     }
 }
 
-/// Hides a secret; of a database URL only the password is one.
-fn mask(value: &Value) -> String {
-    match value.as_str() {
-        None | Some("") => "\"\"".to_owned(),
-        Some(text) => match url::Url::parse(text) {
-            Ok(mut url) => {
-                if url.password().is_some() && url.set_password(Some("***")).is_err() {
-                    return "\"***\"".to_owned();
-                }
-                format!("{:?}", url.as_str())
-            }
-            Err(_) => "\"***\"".to_owned(),
-        },
+/// Hides what is secret in an address: the password before the host, and parameters that are called like one. A text that names a
+/// server but can't be read is hidden as a whole.
+fn mask(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else {
+        return if text.contains("://") { "***".to_owned() } else { text.to_owned() };
+    };
+    let secret = |name: &str| ["pass", "secret", "token", "key"].iter().any(|word| name.to_lowercase().contains(word));
+    if !url.query_pairs().any(|(name, _)| secret(&name)) && url.password().is_none() {
+        return text.to_owned();
     }
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".to_owned();
+    }
+    let pairs: Vec<(String, String)> = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    if !pairs.is_empty() {
+        url.query_pairs_mut().clear().extend_pairs(pairs.iter().map(|(name, value)| (name, if secret(name) { "***" } else { value })));
+    }
+    url.to_string()
 }
 
 #[cfg(test)]
@@ -294,9 +305,35 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked() {
-        let shown = Config::show(&sources("database_url = \"postgres://me:hunter2@db/slipway\"", &[], &[]), true).unwrap();
-        assert!(shown.contains("database_url = \"postgres://me:***@db/slipway\"  # file slipway.toml"), "{shown}");
-        assert!(!shown.contains("hunter2"));
+    fn secrets_are_masked_wherever_they_come_from() {
+        let key = crate::domain::key::make(&[3; crate::domain::key::ENTROPY]);
+        let shown = Config::show(
+            &sources(
+                "database_url = \"postgres://me:hunter2@db/slipway?sslmode=require\"",
+                &[("SLIPWAY_ADMIN_KEY", &key)],
+                &[("artifact_root", "s3://id:hunter2@bucket/prefix")],
+            ),
+            true,
+        )
+        .unwrap();
+        assert!(shown.contains("database_url = \"postgres://me:***@db/slipway?sslmode=require\"  # file slipway.toml"), "{shown}");
+        assert!(shown.contains("admin_key = \"***\"  # environment SLIPWAY_ADMIN_KEY"), "{shown}");
+        assert!(shown.contains("artifact_root = \"s3://id:***@bucket/prefix\"  # flag --artifact-root"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains(&key), "{shown}");
+        assert!(shown.contains("auth = \"auto\"  # default"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_may_stand_anywhere_in_an_address() {
+        for (text, shown) in [
+            ("postgres://db/slipway?user=me&password=hunter2", "postgres://db/slipway?user=me&password=***"),
+            ("postgres://me@db/slipway", "postgres://me@db/slipway"),
+            ("postgres://me:hunter2@[bad/slipway", "***"),
+            ("sqlite:/var/lib/slipway/slipway.db", "sqlite:/var/lib/slipway/slipway.db"),
+            ("/var/lib/slipway/artifacts", "/var/lib/slipway/artifacts"),
+            ("", ""),
+        ] {
+            assert_eq!(mask(text), shown);
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::promotion::{Gate, Metrics};
 use crate::domain::time::Timestamp;
 
 /// Makes a model; false when there is one of that name.
+#[expect(clippy::too_many_arguments, reason = "the columns of one row")]
 pub async fn insert(
     tx: &mut Tx,
     workspace: &str,

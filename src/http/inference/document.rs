@@ -13,9 +13,24 @@ pub(super) fn openapi() -> OpenApi {
 #[derive(utoipa::OpenApi)]
 #[openapi(
     paths(
-        tfs_predict, tfs_predict_version, tfs_predict_label, tfs_status, tfs_status_version, tfs_status_label, tfs_metadata,
-        tfs_metadata_version, tfs_metadata_label, oip_server, oip_live, oip_ready, oip_metadata, oip_model_ready, oip_infer,
-        oip_version_metadata, oip_version_ready, oip_version_infer
+        tfs_predict,
+        tfs_predict_version,
+        tfs_predict_label,
+        tfs_status,
+        tfs_status_version,
+        tfs_status_label,
+        tfs_metadata,
+        tfs_metadata_version,
+        tfs_metadata_label,
+        oip_server,
+        oip_live,
+        oip_ready,
+        oip_metadata,
+        oip_model_ready,
+        oip_infer,
+        oip_version_metadata,
+        oip_version_ready,
+        oip_version_infer
     ),
     components(schemas(Refused))
 )]

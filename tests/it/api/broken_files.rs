@@ -58,6 +58,8 @@ fn all() -> Vec<Broken> {
         broken("csv", "a,b\n1,2\n3,4,5\n", "ragged_row", 3, "3"),
         broken("csv", "a,b\r\n1,2\r\n3\r\n", "ragged_row", 3, "b"),
         broken("csv", "a,b\n\"x\ny\",2\n3\n", "ragged_row", 4, "b"),
+        broken("csv", "a,b\n\n1,2\n\n\n3\n", "ragged_row", 6, "b"),
+        broken("csv", "a,b\r\n1,2\r\n1,x\r\n", "mixed_types", 3, "b"),
         broken("csv", b"a,b\n1,\xff\n", "invalid_utf8", 2, "b"),
         broken("csv", b"a,\xff\n1,2\n", "invalid_utf8", 1, "2"),
         broken("csv", "a,b\n1,2\n1,x\n", "mixed_types", 3, "b"),
@@ -89,7 +91,7 @@ fn all() -> Vec<Broken> {
         broken("parquet", "a,b\n1,2\n", "invalid_parquet", 0, ""),
         broken("parquet", &flat[..half], "invalid_parquet", 0, ""),
         broken("parquet", &flat[..flat.len() - 1], "invalid_parquet", 0, ""),
-        broken("parquet", &flat[4..], "invalid_parquet", 0, ""),
+        broken("parquet", &flat[4..], "invalid_parquet", 1, ""),
         broken("parquet", parquet("message m { repeated int64 a; }"), "nested_value", 0, "a"),
         broken("parquet", parquet("message m { required group g { required int64 a; } }"), "nested_value", 0, "g.a"),
         broken("parquet", parquet("message m { required binary c; }"), "unsupported_column", 0, "c"),
@@ -128,7 +130,11 @@ async fn a_broken_file_is_refused_with_its_place_and_leaves_nothing() {
             let answer = api.send(post(&format!("/api/v1/datasets/broken/versions?format={format}")).bytes("", &bytes)).await;
             let problem: Value = answer.json();
             assert_eq!((answer.status.as_u16(), problem["code"].as_str()), (400, Some(code)), "{what}: {problem}");
-            assert_eq!((problem.get("line").and_then(Value::as_u64), problem.get("column").and_then(Value::as_str)), (line, column), "{what}: {problem}");
+            assert_eq!(
+                (problem.get("line").and_then(Value::as_u64), problem.get("column").and_then(Value::as_str)),
+                (line, column),
+                "{what}: {problem}"
+            );
             let told = problem["detail"].as_str().unwrap();
             assert!(line.is_none_or(|line| told.starts_with(&format!("line {line}, "))), "{what}: {told}");
             assert!(column.is_none_or(|column| told.contains(&format!("column {column:?}: "))), "{what}: {told}");

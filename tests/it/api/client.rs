@@ -148,7 +148,8 @@ impl Api {
 
     /// Sends a request as it is, without a key of ours.
     pub async fn raw(&self, ask: &Ask, peer: Ipv4Addr) -> Result<axum::response::Response, String> {
-        let mut request = Request::builder().method(ask.method.clone()).uri(&ask.path).body(Body::from(ask.body.clone())).map_err(|e| e.to_string())?;
+        let mut request =
+            Request::builder().method(ask.method.clone()).uri(&ask.path).body(Body::from(ask.body.clone())).map_err(|e| e.to_string())?;
         *request.headers_mut() = ask.headers.clone();
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 50_000))));
         Ok(self.router.clone().oneshot(request).await.unwrap())
@@ -169,7 +170,8 @@ impl Api {
     /// Notes which policy row a request belongs to.
     pub fn touch(&self, ask: &Ask) {
         let path = ask.path.split('?').next().unwrap();
-        let row = self.policy.iter().filter(|row| row.method == ask.method.as_str()).find(|row| covers(&row.path, path));
+        let method = if ask.method == Method::HEAD { "GET" } else { ask.method.as_str() };
+        let row = self.policy.iter().filter(|row| row.method == method).find(|row| covers(&row.path, path));
         let row = row.unwrap_or_else(|| panic!("{} {path} belongs to no policy row", ask.method));
         self.touched.lock().unwrap().insert(format!("{} {}", row.method, row.path));
     }

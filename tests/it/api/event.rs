@@ -39,7 +39,11 @@ impl Follower {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
-                let sent = Sent { id: field("id:").parse().unwrap_or(-1), kind: field("event:"), data: serde_json::from_str(&field("data:")).unwrap() };
+                let sent = Sent {
+                    id: field("id:").parse().unwrap_or(-1),
+                    kind: field("event:"),
+                    data: serde_json::from_str(&field("data:")).unwrap(),
+                };
                 self.read = rest.to_owned();
                 return sent;
             }

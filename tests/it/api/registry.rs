@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::client::{Api, Answer, ask, get, post};
+use super::client::{Answer, Api, ask, get, post};
 use super::given;
 use crate::support::db::ENGINES;
 
@@ -48,7 +48,9 @@ async fn of_two_promotions_from_the_same_revision_exactly_one_wins() {
             }
             // an alias that points there already does not move, which is the only other success
             let stayed: Vec<Value> = answers.iter().map(Answer::json).filter(|alias| alias["revision"] == json!(revision)).collect();
-            assert!(stayed.iter().all(|alias| alias.get("version").is_none_or(|version| Some(version) == points_at.as_ref() || alias.get("code").is_some())));
+            assert!(stayed.iter().all(|alias| {
+                alias.get("version").is_none_or(|version| Some(version) == points_at.as_ref() || alias.get("code").is_some())
+            }));
             points_at = Some(moved[0].json()["version"].clone());
             winners.insert(points_at.as_ref().unwrap().as_i64());
         }
@@ -188,8 +190,18 @@ async fn a_rollback_goes_to_the_version_before_to_a_version_or_to_a_time() {
         rollback(json!({ "to_version": 1 })).await.refused(409, "already_current");
         rollback(json!({ "expected_revision": 1 })).await.refused(409, "revision_conflict");
         let moves = history(&api).await;
-        let told: Vec<_> = moves.iter().map(|m| (m["kind"].as_str().unwrap(), m["to_version"].as_i64(), m["reverts_revision"].as_i64())).collect();
-        assert_eq!(told[..4], [("ROLLBACK", Some(1), Some(7)), ("ROLLBACK", Some(4), told[1].2), ("ROLLBACK", Some(2), Some(3)), ("ROLLBACK", Some(3), Some(4))], "{engine:?}");
+        let told: Vec<_> =
+            moves.iter().map(|m| (m["kind"].as_str().unwrap(), m["to_version"].as_i64(), m["reverts_revision"].as_i64())).collect();
+        assert_eq!(
+            told[..4],
+            [
+                ("ROLLBACK", Some(1), Some(7)),
+                ("ROLLBACK", Some(4), told[1].2),
+                ("ROLLBACK", Some(2), Some(3)),
+                ("ROLLBACK", Some(3), Some(4))
+            ],
+            "{engine:?}"
+        );
         // deleting keeps the history, and the revision goes on
         api.send(ask("DELETE", ALIAS)).await.expect(204);
         api.send(get(ALIAS)).await.refused(404, "alias_not_found");

@@ -9,7 +9,18 @@ use crate::support::db::{ENGINES, START, World};
 
 fn step<'a>(from: Pointer, to: Option<i64>, kind: AliasEventKind, gates: &'a [GateResult]) -> Move<'a> {
     let reverts = (kind == AliasEventKind::Rollback).then_some(from.revision);
-    Move { model_id: "m1", alias: "champion", from, to, kind, reverts, manifest_digest: Some("sha256:x"), gates, actor: "me", reason: "why" }
+    Move {
+        model_id: "m1",
+        alias: "champion",
+        from,
+        to,
+        kind,
+        reverts,
+        manifest_digest: Some("sha256:x"),
+        gates,
+        actor: "me",
+        reason: "why",
+    }
 }
 
 fn at(version: Option<i64>, revision: i64) -> Pointer {
@@ -54,7 +65,9 @@ async fn an_alias_moves_only_from_where_it_is_and_its_history_grows() {
         let first = list_events(&mut tx, WS, "m1", "champion", 2, 9).await.unwrap().pop().unwrap();
         assert_eq!((first.gates.as_slice(), first.actor.as_str(), first.reason.as_str()), (&gates[..], "me", "why"));
         assert_eq!(first.manifest_digest.as_deref(), Some("sha256:x"));
-        for (ms, expected) in [(-1, None), (0, Some((1, Some(1)))), (15, Some((2, Some(2)))), (30, Some((4, None))), (99, Some((5, Some(2))))] {
+        for (ms, expected) in
+            [(-1, None), (0, Some((1, Some(1)))), (15, Some((2, Some(2)))), (30, Some((4, None))), (99, Some((5, Some(2))))]
+        {
             assert_eq!(at_time(&mut tx, WS, "m1", "champion", START.plus_ms(ms)).await.unwrap(), expected, "{engine:?}: after {ms} ms");
         }
         drop(tx);

@@ -1,3 +1,5 @@
+use serde_json::json;
+use slipway::domain::artifact::Artifact;
 use slipway::domain::dataset::VersionState;
 use slipway::domain::schema::{ColumnSpec, ColumnType, Format, Schema};
 use slipway::store::artifact::{add_artifact, find_generation, list_artifacts, record_blob};
@@ -5,8 +7,6 @@ use slipway::store::dataset::{
     NewVersion, ensure, find_preview, find_profile, find_ready, find_same, find_schema, find_version, insert_version, list, list_versions,
     next_number, set_state,
 };
-use slipway::domain::artifact::Artifact;
-use serde_json::json;
 
 use super::{OTHER, WS, begin};
 use crate::support::db::{ENGINES, START, World};
@@ -48,7 +48,10 @@ async fn versions_are_numbered_found_and_change_state_once() {
             (found.id.as_str(), found.dataset.as_str(), found.version, found.state, found.format, found.digest.as_deref()),
             ("v2", "tides", Some(2), VersionState::Ready, Format::Jsonl, Some("sha256:d"))
         );
-        assert_eq!((found.size_bytes, found.num_rows, found.created_at, found.created_by.as_str()), (i64::MAX, Some(7), START.plus_ms(2), "test"));
+        assert_eq!(
+            (found.size_bytes, found.num_rows, found.created_at, found.created_by.as_str()),
+            (i64::MAX, Some(7), START.plus_ms(2), "test")
+        );
         for absent in [0, -1, 4, i64::MIN, i64::MAX] {
             assert_eq!(find_version(&mut tx, WS, "tides", absent).await.unwrap(), None, "{engine:?}: {absent}");
             assert_eq!(find_ready(&mut tx, WS, "tides", Some(absent)).await.unwrap(), None, "{engine:?}: {absent}");

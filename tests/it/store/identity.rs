@@ -1,8 +1,8 @@
+use slipway::domain::event::NewEvent;
 use slipway::domain::identity::{ApiKey, Caller, Role};
 use slipway::store::event::{Transition, append, last_seq, list_after, log_transition};
 use slipway::store::idempotency::{self, KeyRef, Remembered};
 use slipway::store::identity::{count_keys, ensure_workspace, find_key, insert_key, list_keys, revoke_key};
-use slipway::domain::event::NewEvent;
 
 use super::{OTHER, WS, begin};
 use crate::support::db::{ENGINES, START, World};
@@ -58,7 +58,8 @@ async fn events_are_numbered_without_gaps_per_workspace() {
     for engine in ENGINES {
         let world = World::new(engine).await;
         let mut tx = begin(&world).await;
-        let event = |n: i64| NewEvent { kind: "run.created", entity: "run", entity_id: format!("r{n}"), payload: serde_json::json!({ "n": n }) };
+        let event =
+            |n: i64| NewEvent { kind: "run.created", entity: "run", entity_id: format!("r{n}"), payload: serde_json::json!({ "n": n }) };
         let (here, there) = (Caller::local(), Caller::system(OTHER));
         assert_eq!(last_seq(&mut tx, WS).await.unwrap(), 0);
         for n in 1..=3 {

@@ -7,8 +7,8 @@ use slipway::domain::promotion::{Gate, Metrics};
 use slipway::domain::run::Number;
 use slipway::store::artifact::{list_artifacts, record_blob};
 use slipway::store::model::{
-    NewVersion, delete_tag, delete_version_tag, find_id, find_reference, find_version, insert, insert_version, list, list_versions, set_state,
-    set_tag, set_version_tag, update,
+    NewVersion, delete_tag, delete_version_tag, find_id, find_reference, find_version, insert, insert_version, list, list_versions,
+    set_state, set_tag, set_version_tag, update,
 };
 
 use super::{OTHER, WS, begin};
@@ -42,7 +42,10 @@ async fn models_are_made_once_listed_and_changed() {
         let models = list(&mut tx, WS, None, "", 10).await.unwrap();
         assert_eq!(models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["B", "a"], "{engine:?}: by bytes");
         let a = &models[1];
-        assert_eq!((a.description.as_str(), a.gates.len(), a.last_version, a.created_at, a.updated_at), ("new", 2, 0, START, START.plus_ms(9)));
+        assert_eq!(
+            (a.description.as_str(), a.gates.len(), a.last_version, a.created_at, a.updated_at),
+            ("new", 2, 0, START, START.plus_ms(9))
+        );
         assert_eq!(a.tags, BTreeMap::from([("k".to_owned(), "2".to_owned())]));
         assert_eq!(list(&mut tx, WS, Some(""), "", 10).await.unwrap(), [], "{engine:?}: no name is no wildcard");
         assert_eq!(list(&mut tx, WS, Some("a"), "", 10).await.unwrap(), models[1..]);
@@ -60,8 +63,10 @@ async fn versions_are_numbered_and_read_back_whole() {
         let mut tx = begin(&world).await;
         insert(&mut tx, WS, "m1", "a", "", &[], "test", START).await.unwrap();
         record_blob(&mut tx, WS, "sha256:a", 0, 21, START).await.unwrap();
-        let metrics: Metrics = [("auc", 0.1 + 0.2), ("nan", f64::NAN), ("inf", f64::NEG_INFINITY)].map(|(k, v)| (k.to_owned(), Number(v))).into();
-        let (signature, reference, digests, artifacts) = (json!({ "inputs": [1.5] }), json!({ "r": "ü" }), ["sha256:d".to_owned()], files());
+        let metrics: Metrics =
+            [("auc", 0.1 + 0.2), ("nan", f64::NAN), ("inf", f64::NEG_INFINITY)].map(|(k, v)| (k.to_owned(), Number(v))).into();
+        let (signature, reference, digests, artifacts) =
+            (json!({ "inputs": [1.5] }), json!({ "r": "ü" }), ["sha256:d".to_owned()], files());
         let new = |id: &'static str| NewVersion {
             id,
             model_id: "m1",
@@ -81,8 +86,15 @@ async fn versions_are_numbered_and_read_back_whole() {
         set_version_tag(&mut tx, "v2", "k", "v").await.unwrap();
         let found = find_version(&mut tx, WS, "a", 2).await.unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.version, found.status, found.size_bytes), ("v2", 2, ModelVersionState::Ready, 42));
-        assert_eq!((&found.signature, &found.metrics, found.dataset_digests.as_slice()), (&signature, &metrics, &digests[..]), "{engine:?}");
-        assert_eq!((found.manifest_digest, found.flavor.as_str(), found.run_id.as_deref()), (manifest_digest(&files()), "onnx", Some("run")));
+        assert_eq!(
+            (&found.signature, &found.metrics, found.dataset_digests.as_slice()),
+            (&signature, &metrics, &digests[..]),
+            "{engine:?}"
+        );
+        assert_eq!(
+            (found.manifest_digest, found.flavor.as_str(), found.run_id.as_deref()),
+            (manifest_digest(&files()), "onnx", Some("run"))
+        );
         assert_eq!((found.tags["k"].as_str(), found.aliases.len(), found.created_at), ("v", 0, START.plus_ms(2)));
         assert_eq!(list_artifacts(&mut tx, WS, "model_version", "v2").await.unwrap(), files());
         assert_eq!(find_reference(&mut tx, WS, "v1").await.unwrap().as_deref(), Some(r#"{"r":"ü"}"#));

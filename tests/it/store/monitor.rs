@@ -2,8 +2,8 @@ use serde_json::json;
 use slipway::domain::monitor::{DriftReport, ReportState};
 use slipway::domain::time::Timestamp;
 use slipway::store::monitor::{
-    Minute, ReportFilter, advance, ensure_all, insert_report, last_revision, list, list_active, list_profiles, list_reports, next_minute, prune,
-    put_minute, update,
+    Minute, ReportFilter, advance, ensure_all, insert_report, last_revision, list, list_active, list_profiles, list_reports, next_minute,
+    prune, put_minute, update,
 };
 
 use super::{OTHER, WS, begin};
@@ -90,9 +90,12 @@ async fn reports_are_superseded_filtered_and_paged() {
             created_at: START,
         };
         assert_eq!(last_revision(&mut tx, &id, 0, 10).await.unwrap(), (0, 0));
-        for (report_id, start, revision, state) in
-            [("a", 0, 1, ReportState::Drifted), ("b", 0, 2, ReportState::Ok), ("c", 10, 1, ReportState::Drifted), ("d", 20, 1, ReportState::Ok)]
-        {
+        for (report_id, start, revision, state) in [
+            ("a", 0, 1, ReportState::Drifted),
+            ("b", 0, 2, ReportState::Ok),
+            ("c", 10, 1, ReportState::Drifted),
+            ("d", 20, 1, ReportState::Ok),
+        ] {
             insert_report(&mut tx, WS, "id-of-m", &id, report_id, &report(start, revision, state)).await.unwrap();
         }
         assert_eq!(last_revision(&mut tx, &id, 0, 10).await.unwrap(), (2, 102));

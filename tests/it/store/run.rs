@@ -4,8 +4,8 @@ use slipway::domain::run::{MetricPoint, Number, RunStatus};
 use slipway::domain::schema::{Format, Schema};
 use slipway::store::dataset;
 use slipway::store::run::{
-    NewRun, add_input, append_metrics, ensure_experiment, find, find_seq, history, input_digests, insert, list, list_experiments, set_params,
-    set_status, supersede, to_bits,
+    NewRun, add_input, append_metrics, ensure_experiment, find, find_seq, history, input_digests, insert, list, list_experiments,
+    set_params, set_status, supersede, to_bits,
 };
 
 use super::{OTHER, WS, begin};
@@ -43,7 +43,10 @@ async fn runs_belong_to_experiments_and_are_listed_newest_first() {
         set_status(&mut tx, WS, "r1", RunStatus::Failed, Some(START.plus_ms(5))).await.unwrap();
         set_status(&mut tx, OTHER, "r2", RunStatus::Failed, None).await.unwrap();
         let r1 = find(&mut tx, WS, "r1").await.unwrap().unwrap();
-        assert_eq!((r1.status, r1.end_time, r1.user_id.as_str(), r1.run_name.as_str()), (RunStatus::Failed, Some(START.plus_ms(5)), "me", "by hand"));
+        assert_eq!(
+            (r1.status, r1.end_time, r1.user_id.as_str(), r1.run_name.as_str()),
+            (RunStatus::Failed, Some(START.plus_ms(5)), "me", "by hand")
+        );
         assert_eq!(find(&mut tx, WS, "r2").await.unwrap().unwrap().status, RunStatus::Running, "{engine:?}: not theirs");
         assert_eq!(find(&mut tx, OTHER, "r1").await.unwrap(), None);
         assert_eq!(find_seq(&mut tx, OTHER, "r1").await.unwrap(), None);

@@ -34,7 +34,8 @@ async fn what_aliases_point_at_is_wanted_while_it_may_be_served() {
         }
         let mut wanted = list_wanted(&mut tx).await.unwrap();
         wanted.sort_by(|a, b| a.alias.cmp(&b.alias));
-        let told: Vec<_> = wanted.iter().map(|w| (w.alias.as_str(), w.version, w.name.as_str(), w.workspace.as_str(), w.generation)).collect();
+        let told: Vec<_> =
+            wanted.iter().map(|w| (w.alias.as_str(), w.version, w.name.as_str(), w.workspace.as_str(), w.generation)).collect();
         assert_eq!(told, [("canary", 1, "m", WS, 0), ("champion", 2, "m", WS, 0)], "{engine:?}");
         let one = find_version(&mut tx, WS, "m", 1).await.unwrap().unwrap();
         assert_eq!((&wanted[0].digest, &wanted[0].version_id), (&one.model_digest, &one.id));
@@ -67,7 +68,8 @@ async fn a_server_that_falls_silent_is_forgotten_with_what_it_said() {
         report(&mut tx, "s1", &[said(1, "FAILED"), said(2, "AVAILABLE")], START).await.unwrap();
         report(&mut tx, "s2", &[said(1, "AVAILABLE")], START).await.unwrap();
         report(&mut tx, "s1", &[said(1, "AVAILABLE")], START).await.unwrap();
-        let line = |server: &str, url: &str| (server.to_owned(), url.to_owned(), 1, "AVAILABLE".to_owned(), "m".to_owned(), "a,b".to_owned());
+        let line =
+            |server: &str, url: &str| (server.to_owned(), url.to_owned(), 1, "AVAILABLE".to_owned(), "m".to_owned(), "a,b".to_owned());
         assert_eq!(list_routes(&mut tx, WS, "m").await.unwrap(), [line("s1", "http://one"), line("s2", "http://two")], "{engine:?}");
         assert_eq!(list_routes(&mut tx, OTHER, "m").await.unwrap(), []);
         beat(&mut tx, "s2", "host", 2, "http://two", START.plus_ms(10)).await.unwrap();
