@@ -135,7 +135,9 @@ impl From<crate::blob::BlobError> for Error {
 
 impl From<crate::data::DataError> for Error {
     fn from(error: crate::data::DataError) -> Self {
-        let mut told = Self::invalid(error.code, error.to_string());
+        // a spool file that can't be read is no fault of what is in it
+        let kind = if error.code == "unreadable_file" { Kind::Internal } else { Kind::InvalidArgument };
+        let mut told = Self::new(kind, error.code, error.to_string());
         if let Some(line) = error.line {
             told = told.with("line", line);
         }

@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::rc::Rc;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Terminator};
 
 use super::cell::Raw;
-use super::{DataError, MAX_COLUMNS, MAX_ROW_BYTES, Source};
+use super::{DataError, MAX_COLUMNS, MAX_ROW_BYTES, Source, TakeRaw};
 
 const BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
 
@@ -18,6 +19,8 @@ const BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
 pub(super) struct Csv {
     reader: Reader<Bounded>,
     names: Vec<String>,
+    /// Bytes of the byte order mark.
+    skipped: u64,
     /// Bytes read since the last row ended, which a quote that is never closed would let grow without end.
     since: Rc<Cell<u64>>,
 }
@@ -40,7 +43,7 @@ impl Csv {
             .terminator(Terminator::CRLF)
             .buffer_capacity(1 << 16)
             .from_reader(Bounded { file, since: since.clone() });
-        let mut csv = Self { reader, names: Vec::new(), since };
+        let mut csv = Self { reader, names: Vec::new(), skipped: skipped as u64, since };
         csv.read_header()?;
         Ok(csv)
     }
@@ -69,26 +72,46 @@ impl Csv {
     }
 }
 
+impl Csv {
+    /// Corrects the line of an error in the row at a position. The reader takes a row to begin where the row before ended, which
+    /// is before its `\n` when that ended in `\r\n`, and before empty lines.
+    fn settle(&self, mut error: DataError, row: &csv::Position) -> DataError {
+        let file = &self.reader.get_ref().file;
+        let (mut at, mut byte) = (row.byte() + self.skipped, [0]);
+        while let Ok(1) = file.read_at(&mut byte, at)
+            && matches!(byte[0], b'\r' | b'\n')
+        {
+            if byte[0] == b'\n' {
+                error.line = error.line.map(|line| line + 1);
+            }
+            at += 1;
+        }
+        error
+    }
+}
+
 impl Source for Csv {
     fn names(&self) -> &[String] {
         &self.names
     }
 
-    fn rows(&mut self, take: &mut super::TakeRaw<'_>) -> Result<(), DataError> {
+    fn rows(&mut self, take: &mut TakeRaw<'_>) -> Result<(), DataError> {
         let mut record = ByteRecord::new();
         loop {
             self.since.set(0);
-            let began = self.reader.position().line();
-            if !self.reader.read_byte_record(&mut record).map_err(|e| told(&e, &self.names, began))? {
+            let began = self.reader.position().clone();
+            let more = self.reader.read_byte_record(&mut record);
+            if !more.map_err(|e| self.settle(told(&e, &self.names, began.line()), &began))? {
                 return Ok(());
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = began.line();
             let mut cells = Vec::with_capacity(self.names.len());
             for (name, field) in self.names.iter().zip(&record) {
                 let text = std::str::from_utf8(field);
-                cells.push(Raw::Field(text.map_err(|_| DataError::new("invalid_utf8", "the value is not UTF-8").at(line).column(name))?));
+                let broken = |_| self.settle(DataError::new("invalid_utf8", "the value is not UTF-8").at(line).column(name), &began);
+                cells.push(Raw::Field(text.map_err(broken)?));
             }
-            if !take(line, &self.names, &cells)? {
+            if !take(line, &self.names, &cells).map_err(|e| self.settle(e, &began))? {
                 return Ok(());
             }
         }
@@ -112,11 +135,11 @@ fn delimiter(header: &[u8]) -> u8 {
 /// Says what is wrong with the row that began at a line.
 fn told(error: &csv::Error, names: &[String], began: u64) -> DataError {
     match error.kind() {
-        ErrorKind::UnequalLengths { pos, expected_len, len } => {
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
             let message = format!("the row has {len} fields where the header has {expected_len}");
             let at = usize::try_from(*len.min(expected_len)).unwrap_or(0);
             let column = names.get(at).cloned().unwrap_or_else(|| (at + 1).to_string());
-            DataError::new("ragged_row", message).at(pos.as_ref().map_or(0, csv::Position::line)).column(column)
+            DataError::new("ragged_row", message).at(began).column(column)
         }
         ErrorKind::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
             let message = format!("a row has more than {MAX_ROW_BYTES} bytes; a quote may never be closed");

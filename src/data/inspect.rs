@@ -138,11 +138,11 @@ fn profile(path: &Path, format: Format, schema: &Schema) -> Result<Vec<ColumnPro
     Ok(collectors.into_iter().map(Collector::finish).collect())
 }
 
-/// Takes the line number and the cells of a row; false ends the reading.
-pub(super) type TakeRow<'a> = dyn FnMut(u64, &[Cell<'_>]) -> Result<bool, DataError> + 'a;
+/// Takes a row: its line (or number) and its cells in the order of the schema. False ends the reading.
+type TakeCells<'a> = dyn FnMut(u64, &[Cell<'_>]) -> Result<bool, DataError> + 'a;
 
 /// Reads the rows of a file as its schema types them.
-pub(super) fn read(path: &Path, format: Format, schema: &Schema, take: &mut TakeRow<'_>) -> Result<(), DataError> {
+pub(super) fn read(path: &Path, format: Format, schema: &Schema, take: &mut TakeCells<'_>) -> Result<(), DataError> {
     let mut source = open(path, format, Some(schema))?;
     if format != Format::Jsonl && !source.names().iter().eq(schema.columns.iter().map(|c| &c.name)) {
         return Err(DataError::new("schema_mismatch", "the file's columns are not those of its schema"));

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::cell::Raw;
-use super::{DataError, MAX_COLUMNS, MAX_ROW_BYTES, Source};
+use super::{DataError, MAX_COLUMNS, MAX_ROW_BYTES, Source, TakeRaw};
 use crate::domain::schema::Schema;
 
 /// A file of JSON lines.
@@ -50,7 +50,7 @@ impl Source for Jsonl {
         &self.names
     }
 
-    fn rows(&mut self, take: &mut super::TakeRaw<'_>) -> Result<(), DataError> {
+    fn rows(&mut self, take: &mut TakeRaw<'_>) -> Result<(), DataError> {
         let mut bytes = Vec::new();
         let mut empty = true;
         for line in 1.. {

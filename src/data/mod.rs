@@ -30,7 +30,7 @@ pub const MAX_ROW_BYTES: u64 = 16 << 20;
 
 use cell::Raw;
 
-/// Takes the line number, the names and the cells of a row; false ends the reading.
+/// Takes a row: its line (or number), the names of the columns and the cells in their order. False ends the reading.
 type TakeRaw<'a> = dyn FnMut(u64, &[String], &[Raw<'_>]) -> Result<bool, DataError> + 'a;
 
 /// A table that is read from its first row to its last.
@@ -38,7 +38,7 @@ trait Source {
     /// Names of the columns known so far. Only JSON lines can add some while rows are read.
     fn names(&self) -> &[String];
 
-    /// Calls `take` with the line (or row) number and the cells of each row, in the order of the names.
+    /// Calls `take` with each row.
     fn rows(&mut self, take: &mut TakeRaw<'_>) -> Result<(), DataError>;
 }
 

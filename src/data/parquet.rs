@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::Field;
 
 use super::cell::Raw;
-use super::{DataError, MAX_COLUMNS, Source};
+use super::{DataError, MAX_COLUMNS, Source, TakeRaw};
 
 /// A Parquet file behind its footer.
 pub(super) struct Parquet {
@@ -65,7 +65,7 @@ impl Source for Parquet {
         &self.names
     }
 
-    fn rows(&mut self, take: &mut super::TakeRaw<'_>) -> Result<(), DataError> {
+    fn rows(&mut self, take: &mut TakeRaw<'_>) -> Result<(), DataError> {
         let rows = catch_unwind(AssertUnwindSafe(|| self.reader.get_row_iter(None)));
         let mut rows = rows.map_err(|_| damaged("the pages are damaged"))?.map_err(told)?;
         for number in 1.. {

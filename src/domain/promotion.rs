@@ -255,5 +255,35 @@ mod tests {
                 prop_assert!(count <= moves.len());
             }
         }
+
+        /// After any mixture of promotions, deletions and rollbacks, a rollback leads to a ready version that was served before and is
+        /// not the one that is served now; it finds none only if there is none among those not rolled away from.
+        #[test]
+        fn a_rollback_leads_to_another_version_that_was_served(
+            moves in prop::collection::vec(prop_oneof![3 => (1..6i64).prop_map(Some), 2 => Just(None)], 1..40),
+            deletions in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+            ready in prop::collection::vec(any::<bool>(), 6),
+        ) {
+            let deletions: Vec<usize> = deletions.iter().map(|index| index.index(moves.len())).collect();
+            let mut history: Vec<Step> = Vec::new();
+            for (number, ask) in moves.iter().enumerate() {
+                let revision = history.len() as i64 + 1;
+                let served: Vec<i64> = history.iter().filter_map(|step| step.to).collect();
+                let current = history.last().and_then(|step| step.to);
+                let step = match ask {
+                    _ if deletions.contains(&number) => Step { revision, kind: AliasEventKind::Delete, to: None },
+                    Some(to) => Step { revision, kind: AliasEventKind::Promote, to: Some(*to) },
+                    None => {
+                        let Some((to, reverts)) = previous(&history, |version| ready[version as usize]) else { continue };
+                        prop_assert!(ready[to as usize], "{} is not ready", to);
+                        prop_assert!(served.contains(&to), "{} was never served", to);
+                        prop_assert_ne!(Some(to), current);
+                        prop_assert!((1..revision).contains(&reverts));
+                        Step { revision, kind: AliasEventKind::Rollback, to: Some(to) }
+                    }
+                };
+                history.push(step);
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -19,12 +19,17 @@ use crate::service::App;
 #[derive(Clone)]
 pub(super) struct Gate {
     app: App,
-    policy: Arc<HashMap<(String, String), Permission>>,
+    /// Methods and permissions by path.
+    policy: Arc<HashMap<String, Vec<(String, Permission)>>>,
 }
 
 impl Gate {
     pub(super) fn new(app: App, rows: Vec<PolicyRow>) -> Self {
-        Self { app, policy: Arc::new(rows.into_iter().map(|row| ((row.method, row.path), row.permission)).collect()) }
+        let mut policy: HashMap<String, Vec<(String, Permission)>> = HashMap::new();
+        for row in rows {
+            policy.entry(row.path).or_default().push((row.method, row.permission));
+        }
+        Self { app, policy: Arc::new(policy) }
     }
 }
 
@@ -34,11 +39,11 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
         return next.run(request).await;
     };
     let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-    let needed = match gate.policy.get(&(method.as_str().to_owned(), path)) {
-        Some(Permission::Public) => return next.run(request).await,
-        Some(Permission::AtLeast(role)) => *role,
-        // the router answers 405 for a method that the path does not have
-        None => return next.run(request).await,
+    let rows = gate.policy.get(&path).map(Vec::as_slice).unwrap_or_default();
+    let needed = match rows.iter().find(|(name, _)| name == method.as_str()) {
+        Some((_, Permission::Public)) => return next.run(request).await,
+        Some((_, Permission::AtLeast(role))) => *role,
+        None => return not_allowed(rows),
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
@@ -52,6 +57,17 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// Answers for a method that no row names, whether or not a handler would take it.
+fn not_allowed(rows: &[(String, Permission)]) -> Response {
+    let detail = "this path does not answer to this method";
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+    let methods: Vec<&str> = rows.iter().map(|(method, _)| method.as_str()).collect();
+    if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }
 
 async fn caller(app: &App, headers: HeaderMap, authority: Option<&str>, peer: Option<IpAddr>) -> Result<Caller, Problem> {

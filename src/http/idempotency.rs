@@ -94,18 +94,21 @@ async fn begin(app: &App, repeat: Repeat, caller: &Caller, key: &str, request: R
         body = Body::from(bytes);
     }
     let fingerprint = hex(&digest.finalize());
-    let problem = |status, code, detail: &str| Err(Problem::new(status, code, detail).into_response());
+    let problem = |status, code, detail: &str| Problem::new(status, code, detail).into_response();
     match app.idempotency().start(caller, key, &fingerprint).await.map_err(|e| Problem::from(e).into_response())? {
         Start::Run(reserved) => Ok((reserved, Request::from_parts(parts, body))),
         Start::Answered(_) if repeat == Repeat::Withheld => {
-            problem(StatusCode::CONFLICT, "answer_not_kept", "this was carried out before; its answer holds a secret and was not kept")
+            let detail = "this was carried out before; its answer holds a secret and was not kept";
+            Err(problem(StatusCode::CONFLICT, "answer_not_kept", detail))
         }
         Start::Answered(answer) => Err(replay(answer)),
         Start::Running => {
-            problem(StatusCode::CONFLICT, "idempotency_key_in_use", "the first request with this Idempotency-Key is still running")
+            let detail = "the first request with this Idempotency-Key is still running";
+            Err(problem(StatusCode::CONFLICT, "idempotency_key_in_use", detail))
         }
         Start::Reused => {
-            problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "this Idempotency-Key was sent with another request before")
+            let detail = "this Idempotency-Key was sent with another request before";
+            Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
         }
     }
 }

@@ -43,9 +43,6 @@ pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, Strin
     let ids = app.clone();
     let router = router
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not answer to this method")
-        })
         .layer(axum::middleware::from_fn_with_state(memory, idempotency::check))
         .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(DefaultBodyLimit::max(app.config().body_limit))

@@ -180,3 +180,28 @@ fn operations(item: &mut PathItem) -> Vec<(&'static str, &mut Operation)> {
     .filter_map(|(name, operation)| operation.as_mut().map(|operation| (name, operation)))
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use utoipa_axum::routes;
+
+    use super::*;
+
+    /// Says hello.
+    #[utoipa::path(get, path = "/hello", responses((status = 200)))]
+    async fn hello() {}
+
+    #[test]
+    fn a_route_without_a_policy_row_or_without_documentation_stops_the_start() {
+        assert!(Routes::new().add(Permission::Public, routes!(hello)).finish().is_ok());
+        let mut bare = Routes::new();
+        bare.router = bare.router.routes(routes!(hello));
+        assert_eq!(bare.finish().err().unwrap(), "GET /hello has no policy row");
+        let twice = Routes::new().add(Permission::Public, routes!(hello));
+        let twice = twice.add_foreign(Permission::Public, "GET", "/hello", MethodRouter::new());
+        assert_eq!(twice.finish().err().unwrap(), "GET /hello has two policy rows");
+        let secret = Routes::new().add_foreign(Permission::Public, "GET", "/secret", get(hello));
+        assert_eq!(secret.finish().err().unwrap(), "GET /secret is not documented");
+    }
+}

@@ -85,11 +85,16 @@ impl Models<'_> {
                 override_gates: ask.override_gates,
             };
             let Some(results) = promote(at, &candidate, &gates, champion.as_ref()).map_err(|refusal| told(refusal, at, &version))? else {
-                return self.alias_in(&mut tx, caller, name, alias).await;
+                let found = self.alias_in(&mut tx, caller, name, alias).await?;
+                if found.revision == at.revision {
+                    return Ok(found);
+                }
+                // it moved between the two reads: what was decided is no longer true
+                continue;
             };
             let step = Step { kind: AliasEventKind::Promote, to: Some(&version), reverts: None, gates: &results, reason: &ask.reason };
-            if self.shift(tx, caller, name, &model_id, alias, at, &step).await? {
-                return self.alias(caller, name, alias).await;
+            if let Some(moved) = self.shift(tx, caller, name, &model_id, alias, at, &step).await? {
+                return Ok(moved);
             }
         }
         Err(contended())
@@ -114,8 +119,8 @@ impl Models<'_> {
                 return Err(told(Refusal::NotReady, at, &version));
             }
             let step = Step { kind: AliasEventKind::Rollback, to: Some(&version), reverts: way.reverts, gates: &[], reason: &ask.reason };
-            if self.shift(tx, caller, name, &model_id, alias, at, &step).await? {
-                return self.alias(caller, name, alias).await;
+            if let Some(moved) = self.shift(tx, caller, name, &model_id, alias, at, &step).await? {
+                return Ok(moved);
             }
         }
         Err(contended())
@@ -183,14 +188,14 @@ impl Models<'_> {
                 return Err(revision_conflict(at));
             }
             let step = Step { kind: AliasEventKind::Delete, to: None, reverts: None, gates: &[], reason };
-            if self.shift(tx, caller, name, &model_id, alias, at, &step).await? {
+            if self.shift(tx, caller, name, &model_id, alias, at, &step).await?.is_some() {
                 return Ok(());
             }
         }
         Err(contended())
     }
 
-    /// Writes a move and its event; false when somebody else was faster.
+    /// Writes a move and its event, and returns where the alias is by that move; `None` when somebody else was faster.
     #[expect(clippy::too_many_arguments, reason = "the end of one transaction")]
     async fn shift(
         &self,
@@ -201,7 +206,7 @@ impl Models<'_> {
         alias: &str,
         from: Pointer,
         step: &Step<'_>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Alias>> {
         let now = self.0.now();
         let to = step.to.map(|version| version.version);
         let row = Move {
@@ -217,7 +222,7 @@ impl Models<'_> {
             reason: step.reason,
         };
         if !store::alias::shift(&mut tx, &caller.workspace, &row, now).await? {
-            return Ok(false);
+            return Ok(None);
         }
         let kind = if to.is_some() { "model_version_alias.created" } else { "model_version_alias.deleted" };
         let payload = serde_json::json!({
@@ -227,7 +232,8 @@ impl Models<'_> {
         append(&mut tx, caller, kind, name, payload, now).await?;
         tx.commit().await?;
         self.0.nudge();
-        Ok(true)
+        let revision = from.revision + 1;
+        Ok(Some(Alias { name: name.to_owned(), alias: alias.to_owned(), version: to, revision, updated_at: now }))
     }
 
     /// Returns an alias.

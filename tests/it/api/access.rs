@@ -84,7 +84,7 @@ async fn every_route_lets_in_whom_its_policy_row_names() {
 }
 
 /// Asks about things that exist, in the words of their routes.
-fn about(row_path: &str, ids: &Value) -> String {
+fn about(method: &str, row_path: &str, ids: &Value) -> String {
     let id = |name: &str| ids[name].as_str().unwrap().to_owned();
     let (name, key) = if row_path.starts_with("/api/v1/datasets") { ("tides", "") } else { ("leaving", "team") };
     let key = if row_path.contains("/metrics/") { "loss" } else { key };
@@ -98,7 +98,7 @@ fn about(row_path: &str, ids: &Value) -> String {
         .replace("{job_id}", &id("job_id"))
         .replace("{key_id}", &id("key_id"))
         .replace("{report_id}", &id("report_id"))
-        .replace("{*rest}", "leaving:predict")
+        .replace("{*rest}", if method == "POST" { "leaving:predict" } else { "leaving" })
 }
 
 fn body(method: &str, path: &str, ids: &Value) -> Option<Value> {
@@ -153,7 +153,7 @@ async fn nothing_of_a_workspace_is_seen_or_touched_from_another() {
 
         let mut asked = 0;
         for row in api.policy.iter().filter(|row| row.path.contains('{')) {
-            let path = about(&row.path, &ids);
+            let path = about(&row.method, &row.path, &ids);
             let what = format!("{engine:?}: {} {path}", row.method);
             if row.method == "POST" && row.path == "/api/v1/datasets/{name}/versions" {
                 continue; // it makes a data set of that name over there
@@ -161,6 +161,8 @@ async fn nothing_of_a_workspace_is_seen_or_touched_from_another() {
             let mut request = ask(&row.method, &path).key(&secret);
             if row.path.ends_with("/at") {
                 request.path.push_str("?time=2026-01-01T00:00:00Z");
+            } else if row.path.ends_with("/artifacts/content") {
+                request.path.push_str("?path=model.onnx");
             }
             if let Some(body) = body(&row.method, &row.path, &ids) {
                 request = request.json(body);
@@ -258,7 +260,16 @@ async fn unknown_paths_and_methods_are_problems_too() {
     api.send(get("/api/v1/nothing")).await.refused(404, "no_such_route");
     api.send(get("/../../etc/passwd")).await.refused(404, "no_such_route");
     api.send(ask("PUT", "/api/v1/datasets")).await.refused(405, "method_not_allowed");
-    api.send(ask("TRACE", "/api/v1/datasets")).await.refused(405, "method_not_allowed");
+    for row in &api.policy {
+        let allowed: Vec<&str> = api.policy.iter().filter(|other| other.path == row.path).map(|other| other.method.as_str()).collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
+            if !allowed.contains(&method) {
+                let answer = api.send(ask(method, &filled(&row.path))).await.refused(405, "method_not_allowed");
+                assert_eq!(answer.header("allow"), allowed.join(", "), "{method} {}", row.path);
+            }
+        }
+    }
+    api.send(ask("HEAD", "/api/v1/datasets")).await.expect(200);
     let answer = api.send(get("/api/v1/datasets")).await;
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("x-request-id").len(), 32);

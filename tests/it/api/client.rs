@@ -170,7 +170,8 @@ impl Api {
     /// Notes which policy row a request belongs to.
     pub fn touch(&self, ask: &Ask) {
         let path = ask.path.split('?').next().unwrap();
-        let row = self.policy.iter().filter(|row| row.method == ask.method.as_str()).find(|row| covers(&row.path, path));
+        let method = if ask.method == Method::HEAD { "GET" } else { ask.method.as_str() };
+        let row = self.policy.iter().filter(|row| row.method == method).find(|row| covers(&row.path, path));
         let row = row.unwrap_or_else(|| panic!("{} {path} belongs to no policy row", ask.method));
         self.touched.lock().unwrap().insert(format!("{} {}", row.method, row.path));
     }

@@ -80,3 +80,53 @@ async fn the_page_may_load_nothing_from_elsewhere() {
     assert_eq!(served.json(), api.openapi);
     api.end().await;
 }
+
+/// Finds the codes that the sources give to errors: the first text in a call of one of the constructors.
+fn codes(folder: &Path, found: &mut BTreeSet<String>) {
+    const MAKERS: [&str; 8] = [
+        "Error::invalid(",
+        "Error::conflict(",
+        "Error::not_found(",
+        "Error::new(",
+        "Invalid::new(",
+        "Self::new(",
+        "Problem::new(",
+        "problem(",
+    ];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for (maker, at) in MAKERS.iter().flat_map(|maker| text.match_indices(maker).map(move |(at, _)| (maker, at))) {
+            // the code follows at once, or after the kind or status
+            let arguments = text[at + maker.len()..].trim_start();
+            let arguments = match arguments.split_once(',') {
+                Some((kind, rest)) if kind.starts_with("Kind::") || kind.starts_with("StatusCode::") => rest.trim_start(),
+                _ => arguments,
+            };
+            let Some(literal) = arguments.strip_prefix('"').and_then(|text| text.split('"').next()) else { continue };
+            if literal.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+                found.insert(literal.to_owned());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_is_in_the_table_of_the_design_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut used = BTreeSet::new();
+    for module in ["http", "service", "domain", "data"] {
+        codes(&root.join("src").join(module), &mut used);
+    }
+    assert!(used.len() > 80, "only {} codes were found", used.len());
+    let page = std::fs::read_to_string(root.join("docs/api-design.md")).unwrap();
+    let listed: BTreeSet<String> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(code, _)| code.to_owned()).collect();
+    let missing: Vec<_> = used.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/api-design.md does not list {missing:?}");
+}

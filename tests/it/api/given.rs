@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use super::client::{Api, post};
 use crate::support::db::{START, World};
 
-/// Sixty tides: two columns of numbers, one of text and whether the boat may leave.
+/// Two hundred tides: two columns of numbers, one of text and whether the boat may leave.
 pub fn tides() -> Vec<u8> {
     let mut text = String::from("hour,height,wind,leaves\n");
-    for i in 0..60 {
+    for i in 0..200 {
         let (hour, height) = (i % 24, f64::from(i * 7 % 40) / 8.0);
         let wind = ["north", "east", "south"][i as usize % 3];
         text.push_str(&format!("{hour},{height},{wind},{}\n", i32::from(height > 2.0)));

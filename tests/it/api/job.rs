@@ -31,9 +31,10 @@ pub async fn story(engine: Engine) -> (Value, BTreeSet<String>) {
     assert_eq!(paths, made.map(|name| format!("model/{name}")));
     let onnx = api.send(get(&format!("{run_path}/artifacts/content?path=model/model.onnx"))).await.expect(200);
     assert_eq!(files["items"][2]["digest"], Digest::of(&onnx.body).to_string());
-    for path in ["", "model", "model/../model/model.onnx", "%2e%2e/slipway.db", "/etc/passwd", "model%2fmodel.onnx%00"] {
+    for path in ["", "model", "model/../model/model.onnx", "%2e%2e/slipway.db", "/etc/passwd"] {
         api.send(get(&format!("{run_path}/artifacts/content?path={path}"))).await.refused(404, "artifact_not_found");
     }
+    api.send(get(&format!("{run_path}/artifacts/content?path=model%00"))).await.refused(400, "invalid_query");
     api.send(get(&format!("{run_path}/artifacts/content"))).await.refused(400, "invalid_query");
     api.tell(get("/api/v1/runs/none/artifacts")).await.refused(404, "run_not_found");
     api.tell(get("/api/v1/workers")).await.expect(200);

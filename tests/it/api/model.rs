@@ -50,6 +50,7 @@ pub async fn story(engine: Engine) -> (Value, BTreeSet<String>) {
     api.tell(get(&champion)).await.refused(404, "alias_not_found");
     api.tell(post(&champion).json(json!({ "version": 0 }))).await.refused(404, "model_version_not_found");
     api.tell(post(&champion).json(json!({ "version": 1, "expected_revision": 0, "reason": "the first" }))).await.expect(200);
+    api.tell(get(&champion)).await.expect(200);
     api.world.clock.advance_ms(1000);
     api.tell(post(&champion).json(json!({ "version": 2, "expected_revision": 0 }))).await.refused(409, "revision_conflict");
     api.tell(post(&champion).json(json!({ "version": 2, "expected_revision": 1 }))).await.expect(200);
@@ -80,7 +81,7 @@ pub async fn story(engine: Engine) -> (Value, BTreeSet<String>) {
     }
     api.tell(get(&format!("{model}/versions/2"))).await.refused(404, "model_version_not_found");
 
-    let gates = json!({ "gates": [{ "kind": "metric_threshold", "metric": "eval.accuracy", "min": 2.0 }] });
+    let gates = json!({ "gates": [{ "kind": "metric_threshold", "metric": "eval_accuracy", "min": 2.0 }] });
     api.tell(ask("PATCH", model).json(gates)).await.expect(200);
     api.tell(ask("PATCH", model).json(json!({ "gates": [{ "kind": "metric_threshold", "metric": "x" }] })))
         .await
