@@ -25,6 +25,17 @@ lint: ## formatting, clippy, docs
 
 check: lint test ## what CI runs
 
+deny: ## licences, sources and duplicates of the dependencies (needs cargo-deny)
+	cargo deny --offline check bans licenses sources
+
+bench: ## figures of trainer and server, side by side with their peers; GIB=5 sizes the upload
+	@$(needs)
+	@scripts/python.sh
+	cargo build --locked --release
+	@scripts/bench_python.sh
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .venv-bench/bin/python benches/trainer_peers.py
+	.venv/bin/python benches/server.py target/release/slipway $(or $(GIB),1)
+
 openapi: ## regenerates openapi/slipway.json
 	cargo run --locked --quiet -- openapi > openapi/slipway.json.new
 	mv openapi/slipway.json.new openapi/slipway.json

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::schema::Schema;
 use super::{Invalid, check_name};
 
 mod network;
@@ -181,6 +182,16 @@ impl TrainSpec {
             return bad("max_failures must be 1 to 20 and max_duration_seconds at least 1");
         }
         Ok(())
+    }
+
+    /// Checks that a data set has the columns that are named.
+    pub fn check_against(&self, dataset: &str, schema: &Schema) -> Result<(), Invalid> {
+        let named = self.features.iter().flatten().chain(self.preprocessing.columns.keys()).chain([&self.target]);
+        match named.into_iter().find(|name| !schema.columns.iter().any(|column| column.name == **name)) {
+            Some(name) => bad(format!("data set {dataset:?} has no column {name:?}")),
+            None if self.features.is_none() && schema.columns.len() < 2 => bad(format!("data set {dataset:?} has no column beside the target")),
+            None => Ok(()),
+        }
     }
 
     fn check_columns(&self) -> Result<(), Invalid> {

@@ -90,10 +90,12 @@ impl Jobs<'_> {
         let mut tx = app.db().begin().await?;
         let version = find_ready(&mut tx, caller, &spec.dataset, spec.dataset_version).await?;
         spec.dataset_version = version.version;
+        spec.check_against(&spec.dataset, &store::dataset::find_schema(&mut tx, &caller.workspace, &version.id).await?)?;
         let mut inputs = vec![(version.id, "training")];
-        if let Some(name) = &spec.validation_dataset {
+        if let Some(name) = &spec.validation_dataset.clone() {
             let version = find_ready(&mut tx, caller, name, spec.validation_dataset_version).await?;
             spec.validation_dataset_version = version.version;
+            spec.check_against(name, &store::dataset::find_schema(&mut tx, &caller.workspace, &version.id).await?)?;
             inputs.push((version.id, "validation"));
         }
         let experiment = store::run::ensure_experiment(&mut tx, &caller.workspace, &spec.experiment, &app.ids().next(), now).await?;

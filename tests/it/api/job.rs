@@ -63,6 +63,8 @@ pub async fn story(engine: Engine) -> (Value, BTreeSet<String>) {
         (with(json!({ "network": { "optimizer": { "name": "lion" } } })), "invalid_body"),
         (with(json!({ "register_as": "a/b" })), "invalid_name"),
         (with(json!({ "command": "sh" })), "invalid_body"),
+        (with(json!({ "target": "depth" })), "invalid_spec"),
+        (with(json!({ "features": ["height", "depth"] })), "invalid_spec"),
     ] {
         api.tell(post("/api/v1/jobs").json(spec)).await.refused(400, code);
     }
