@@ -71,7 +71,7 @@ impl Source for Csv {
         &self.names
     }
 
-    fn rows(&mut self, take: &mut dyn FnMut(u64, &[String], &[Raw<'_>]) -> Result<bool, DataError>) -> Result<(), DataError> {
+    fn rows(&mut self, take: &mut super::TakeRaw<'_>) -> Result<(), DataError> {
         let mut record = ByteRecord::new();
         loop {
             self.since.set(0);

@@ -133,13 +133,11 @@ fn profile(path: &Path, format: Format, schema: &Schema) -> Result<Vec<ColumnPro
     Ok(collectors.into_iter().map(Collector::finish).collect())
 }
 
+/// Takes a row: its line (or row) number and its cells. False ends the reading.
+type TakeCells<'a> = dyn FnMut(u64, &[Cell<'_>]) -> Result<bool, DataError> + 'a;
+
 /// Reads the rows of a file as its schema types them.
-pub(super) fn read(
-    path: &Path,
-    format: Format,
-    schema: &Schema,
-    take: &mut dyn FnMut(u64, &[Cell<'_>]) -> Result<bool, DataError>,
-) -> Result<(), DataError> {
+pub(super) fn read(path: &Path, format: Format, schema: &Schema, take: &mut TakeCells<'_>) -> Result<(), DataError> {
     let mut source = open(path, format, Some(schema))?;
     if format != Format::Jsonl && !source.names().iter().eq(schema.columns.iter().map(|c| &c.name)) {
         return Err(DataError::new("schema_mismatch", "the file's columns are not those of its schema"));

@@ -47,7 +47,7 @@ impl Source for Jsonl {
         &self.names
     }
 
-    fn rows(&mut self, take: &mut dyn FnMut(u64, &[String], &[Raw<'_>]) -> Result<bool, DataError>) -> Result<(), DataError> {
+    fn rows(&mut self, take: &mut super::TakeRaw<'_>) -> Result<(), DataError> {
         let mut bytes = Vec::new();
         let mut empty = true;
         for line in 1.. {

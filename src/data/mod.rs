@@ -30,13 +30,17 @@ pub const MAX_ROW_BYTES: u64 = 16 << 20;
 
 use cell::Raw;
 
+/// Takes a row: its line (or row) number, the names of the columns known so far, and its cells in their order. False ends the
+/// reading.
+type TakeRaw<'a> = dyn FnMut(u64, &[String], &[Raw<'_>]) -> Result<bool, DataError> + 'a;
+
 /// A table that is read from its first row to its last.
 trait Source {
     /// Names of the columns known so far. Only JSON lines can add some while rows are read.
     fn names(&self) -> &[String];
 
     /// Calls `take` with the line (or row) number and the cells of each row, in the order of the names.
-    fn rows(&mut self, take: &mut dyn FnMut(u64, &[String], &[Raw<'_>]) -> Result<bool, DataError>) -> Result<(), DataError>;
+    fn rows(&mut self, take: &mut TakeRaw<'_>) -> Result<(), DataError>;
 }
 
 /// Opens a file. With a schema, only its columns are expected.

@@ -62,7 +62,7 @@ impl Source for Parquet {
         &self.names
     }
 
-    fn rows(&mut self, take: &mut dyn FnMut(u64, &[String], &[Raw<'_>]) -> Result<bool, DataError>) -> Result<(), DataError> {
+    fn rows(&mut self, take: &mut super::TakeRaw<'_>) -> Result<(), DataError> {
         let rows = catch_unwind(AssertUnwindSafe(|| self.reader.get_row_iter(None)));
         let mut rows = rows.map_err(|_| damaged("the pages are damaged"))?.map_err(told)?;
         for number in 1.. {
