@@ -19,7 +19,8 @@ fi
 make_venv() {
   if command -v uv >/dev/null; then
     say "making .venv with uv from $wanted"
-    uv venv --quiet --clear --python "$python" .venv
+    rm -rf .venv
+    uv venv --quiet --python "$python" .venv
     uv pip install --quiet --python .venv/bin/python -r "$wanted"
     return
   fi
@@ -44,4 +45,4 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ]; then
   # Last, so that an environment that was only half made is made again.
   echo "$hash" >"$stamp"
 fi
-say "ready: $(.venv/bin/python --version), $(.venv/bin/python -m pip list --format=freeze 2>/dev/null | grep -cE '==' || true) packages"
+say "ready: $(.venv/bin/python --version), $(.venv/bin/python -c 'import importlib.metadata as m; print(len(list(m.distributions())))') packages"

@@ -174,6 +174,31 @@ def binned():
     return out
 
 
+def profiles():
+    """Edges are the smallest values with at least k/101 of the values at or below them, each once, below the largest."""
+    samples = {
+        "skewed": sample(np.random.default_rng(5).exponential(10, 777)),
+        "ties": sample(np.random.default_rng(6).integers(0, 40, 500) / 4),
+        "few": [3.0, 1.0, 2.0],
+    }
+    out = []
+    for name, values in samples.items():
+        edges = np.unique(np.quantile(values, np.arange(1, 101) / 101, method="inverted_cdf"))
+        edges = edges[edges < max(values)]
+        counts = np.histogram(np.searchsorted(edges, values), np.arange(len(edges) + 2))[0]
+        out.append(
+            {
+                "name": name,
+                "values": values,
+                "mean": float(np.mean(values)),
+                "std": float(np.std(values)),
+                "edges": edges.tolist(),
+                "counts": counts.tolist(),
+            }
+        )
+    return out
+
+
 out = {
     "scipy": scipy.__version__,
     "numpy": np.__version__,
@@ -186,6 +211,7 @@ out = {
     "fisher": fisher(),
     "benjamini_hochberg": benjamini_hochberg(),
     "binned": binned(),
+    "profiles": profiles(),
 }
 path = Path(__file__).with_name("stats_reference.json")
 path.write_text(json.dumps(out, indent=None, separators=(",", ":")).replace("},{", "},\n{") + "\n")

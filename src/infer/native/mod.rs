@@ -7,6 +7,7 @@ mod classic;
 mod constant;
 mod elementwise;
 mod linear;
+mod parts;
 mod plan;
 mod reduce;
 mod shape;
@@ -28,6 +29,9 @@ const NEWEST_OPSET: i64 = 23;
 /// Newest set of the classical operators.
 const NEWEST_ML_OPSET: i64 = 4;
 
+/// A file may have this many messages and texts for each node that it may have.
+const PARTS_PER_NODE: usize = 40;
+
 /// The engine.
 #[derive(Clone, Copy, Debug)]
 pub struct NativeEngine;
@@ -41,6 +45,10 @@ impl Engine for NativeEngine {
         let limits = options.limits;
         if bytes.len() > limits.max_model_bytes {
             return Err(EngineError::new(ErrorCode::ModelTooLarge, format!("the file has {} bytes", bytes.len())));
+        }
+        let parts = parts::count(bytes);
+        if parts > limits.max_nodes.saturating_mul(PARTS_PER_NODE) {
+            return Err(EngineError::new(ErrorCode::ModelTooLarge, format!("the file has {parts} parts")));
         }
         let invalid = |message: &str| EngineError::new(ErrorCode::InvalidModel, message);
         let proto = ModelProto::decode(bytes).map_err(|_| invalid("the file is not an ONNX model"))?;

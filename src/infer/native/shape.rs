@@ -81,21 +81,22 @@ pub(super) fn integers(tensor: &Tensor) -> Result<&[i64], EngineError> {
     }
 }
 
-/// Does the same to a vector of any type.
-macro_rules! each_type {
-    ($data:expr, $values:ident => $made:expr) => {
-        match $data {
-            TensorData::Bool($values) => TensorData::Bool($made),
-            TensorData::Uint8($values) => TensorData::Uint8($made),
-            TensorData::Int8($values) => TensorData::Int8($made),
-            TensorData::Int16($values) => TensorData::Int16($made),
-            TensorData::Int32($values) => TensorData::Int32($made),
-            TensorData::Int64($values) => TensorData::Int64($made),
-            TensorData::Fp32($values) => TensorData::Fp32($made),
-            TensorData::Fp64($values) => TensorData::Fp64($made),
-            TensorData::Bytes($values) => TensorData::Bytes($made),
-        }
-    };
+/// Copies the elements at the given places.
+fn picked(data: &TensorData, from: &[usize]) -> TensorData {
+    fn pick<T: Clone>(values: &[T], from: &[usize]) -> Vec<T> {
+        from.iter().map(|at| values[*at].clone()).collect()
+    }
+    match data {
+        TensorData::Bool(v) => TensorData::Bool(pick(v, from)),
+        TensorData::Uint8(v) => TensorData::Uint8(pick(v, from)),
+        TensorData::Int8(v) => TensorData::Int8(pick(v, from)),
+        TensorData::Int16(v) => TensorData::Int16(pick(v, from)),
+        TensorData::Int32(v) => TensorData::Int32(pick(v, from)),
+        TensorData::Int64(v) => TensorData::Int64(pick(v, from)),
+        TensorData::Fp32(v) => TensorData::Fp32(pick(v, from)),
+        TensorData::Fp64(v) => TensorData::Fp64(pick(v, from)),
+        TensorData::Bytes(v) => TensorData::Bytes(pick(v, from)),
+    }
 }
 
 fn concat(inputs: &Inputs<'_>, axis: i64, limits: Limits) -> Result<Vec<Tensor>, EngineError> {
@@ -203,7 +204,7 @@ fn transpose(tensor: &Tensor, order: &[i64]) -> Result<Vec<Tensor>, EngineError>
     let shape: Vec<usize> = order.iter().map(|at| tensor.shape[*at]).collect();
     let from: Vec<usize> =
         super::broadcast::indices(&shape).map(|index| index.iter().zip(&order).map(|(i, at)| i * steps[*at]).sum()).collect();
-    one(shape, each_type!(&tensor.data, values => pick(values, &from)))
+    one(shape, picked(&tensor.data, &from))
 }
 
 fn gather(tensor: &Tensor, indices: &Tensor, axis: i64, limits: Limits) -> Result<Vec<Tensor>, EngineError> {
@@ -219,9 +220,5 @@ fn gather(tensor: &Tensor, indices: &Tensor, axis: i64, limits: Limits) -> Resul
     let inner: usize = tensor.shape[at + 1..].iter().product();
     let runs = (0..outer).flat_map(|row| wanted.iter().map(move |i| (row * length + i) * inner));
     let from: Vec<usize> = runs.flat_map(|start| start..start + inner).collect();
-    one(shape, each_type!(&tensor.data, values => pick(values, &from)))
-}
-
-fn pick<T: Clone>(values: &[T], from: &[usize]) -> Vec<T> {
-    from.iter().map(|at| values[*at].clone()).collect()
+    one(shape, picked(&tensor.data, &from))
 }

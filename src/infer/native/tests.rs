@@ -194,6 +194,18 @@ fn a_graph_whose_constants_grow_without_end_is_refused() {
 }
 
 #[test]
+fn a_file_of_empty_nodes_is_refused_before_it_is_decoded() {
+    // a graph of 1,000,000 nodes in 2 MB
+    let nodes = [0x0a, 0x00].repeat(1_000_000);
+    let mut bytes = vec![0x3a, 0x80, 0x89, 0x7a];
+    bytes.extend(nodes);
+    let mut options = LoadOptions::default();
+    options.limits.max_nodes = 10_000;
+    let Err(error) = NativeEngine.load(&bytes, &options) else { panic!("a million nodes are too many") };
+    assert_eq!((error.code, error.message.as_str()), (ErrorCode::ModelTooLarge, "the file has 1000001 parts"));
+}
+
+#[test]
 fn a_shape_that_no_number_can_hold_is_no_tensor() {
     let empty = || TensorData::Fp32(Vec::new());
     assert!(Tensor::new(vec![0, 3], empty()).is_some());

@@ -22,6 +22,17 @@ struct Reference {
     fisher: Vec<(u64, u64, u64, u64, f64)>,
     benjamini_hochberg: Vec<Adjusted>,
     binned: Vec<BinnedPair>,
+    profiles: Vec<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    name: String,
+    values: Vec<f64>,
+    mean: f64,
+    std: f64,
+    edges: Vec<f64>,
+    counts: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -235,4 +246,16 @@ fn p_values_are_adjusted_as_benjamini_and_hochberg_say() {
         }
     }
     assert_eq!(benjamini_hochberg(&[]), Vec::<f64>::new());
+}
+
+#[test]
+fn profiles_have_numpys_quantiles_and_moments() {
+    for Profile { name, values, mean, std, edges, counts } in reference().profiles {
+        let found = NumericProfile::from_values(&values);
+        assert_eq!((&found.edges, &found.counts), (&edges, &counts), "{name}");
+        close(found.mean, mean, 1e-13, &format!("{name}: mean"));
+        close(found.std, std, 1e-13, &format!("{name}: deviation"));
+        let shuffled: Vec<f64> = values.iter().rev().copied().collect();
+        assert_eq!(NumericProfile::from_values(&shuffled), found, "{name}: another order");
+    }
 }
