@@ -160,8 +160,12 @@ impl Jobs<'_> {
         let candidates = store::job::list_runnable(&mut tx, app.now(), 16).await?;
         drop(tx);
         for id in candidates {
-            if let Some(claim) = self.claim_one(worker, &id).await? {
-                return Ok(Some(claim));
+            match self.claim_one(worker, &id).await {
+                Ok(None) => {}
+                Err(e) if e.kind != Kind::Unavailable => {
+                    tracing::error!(job.id = id, error = %e, "a job can't be claimed; others are not kept waiting");
+                }
+                ended => return ended,
             }
         }
         Ok(None)
@@ -266,8 +270,11 @@ impl Jobs<'_> {
         let mut reaped = 0;
         for id in expired {
             let caller = Caller::system("");
-            let outcome = self.apply(&caller, &id, &Event::Reap, "the worker fell silent").await?;
-            reaped += usize::from(outcome.is_ok());
+            match self.apply(&caller, &id, &Event::Reap, "the worker fell silent").await {
+                Ok(outcome) => reaped += usize::from(outcome.is_ok()),
+                Err(e) if e.kind == Kind::Unavailable => return Err(e),
+                Err(e) => tracing::error!(job.id = id, error = %e, "a lost attempt can't be taken away; others are"),
+            }
         }
         Ok(reaped)
     }

@@ -22,22 +22,25 @@ pub struct Wanted {
     pub digest: String,
     /// Generation of the stored object.
     pub generation: u32,
+    /// Whether the stored bytes were found damaged since the alias moved: who has it loaded keeps it, nobody loads it.
+    pub damaged: bool,
 }
 
-/// Lists the ready versions that aliases point at, over all workspaces: servers serve everybody.
+/// Lists the versions that aliases point at, over all workspaces: servers serve everybody.
 pub async fn list_wanted(tx: &mut Tx) -> Result<Vec<Wanted>> {
-    type Row = (String, String, String, String, String, i64, String, i64);
+    type Row = (String, String, String, String, String, i64, String, i64, String);
     let rows: Vec<Row> = on!(tx, conn => sqlx::query_as(
-        "select m.workspace, m.id, m.name, a.alias, v.id, v.version, v.model_digest, b.generation
+        "select m.workspace, m.id, m.name, a.alias, v.id, v.version, v.model_digest, b.generation, v.state
          from aliases a join registered_models m on m.id = a.model_id
          join model_versions v on v.model_id = m.id and v.version = a.version
          join blobs b on b.workspace = m.workspace and b.digest = v.model_digest
-         where v.state in ('READY', 'DEPRECATED')")
+         where v.state in ('READY', 'DEPRECATED', 'QUARANTINED')")
         .fetch_all(conn).await?);
     rows.into_iter()
-        .map(|(workspace, model_id, name, alias, version_id, version, digest, generation)| {
+        .map(|(workspace, model_id, name, alias, version_id, version, digest, generation, state)| {
             let generation = u32::try_from(generation).map_err(|_| Error::decode("blobs", "generation", &digest, generation))?;
-            Ok(Wanted { workspace, model_id, name, alias, version_id, version, digest, generation })
+            let damaged = state == "QUARANTINED";
+            Ok(Wanted { workspace, model_id, name, alias, version_id, version, digest, generation, damaged })
         })
         .collect()
 }

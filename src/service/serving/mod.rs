@@ -135,7 +135,8 @@ impl Serving<'_> {
         drop(tx);
         let table = deck.router.table();
         let mut loaded: HashMap<String, Arc<Served>> = table.versions().map(|served| (served.version_id.clone(), served.clone())).collect();
-        for version in &wanted {
+        deck.state().failed.retain(|id, _| wanted.iter().any(|version| version.version_id == *id && !version.damaged));
+        for version in wanted.iter().filter(|version| !version.damaged) {
             if loaded.contains_key(&version.version_id) || self.rests(&version.version_id) {
                 continue;
             }
@@ -235,7 +236,11 @@ impl Serving<'_> {
         let report = |((workspace, model_id, version), aliases): (&(&str, &str, i64), &Vec<&str>)| {
             let row = wanted.iter().find(|row| row.model_id == *model_id && row.version == *version)?;
             let there = table.get(&row.workspace, &row.name).is_some_and(|route| route.versions.contains_key(version));
-            let message = state.failed.get(&row.version_id).map(|(_, message)| message.clone()).unwrap_or_default();
+            let message = match state.failed.get(&row.version_id) {
+                Some((_, message)) => message.clone(),
+                None if row.damaged => "its stored bytes are damaged".to_owned(),
+                None => String::new(),
+            };
             Some(Report {
                 workspace: (*workspace).to_owned(),
                 model_id: (*model_id).to_owned(),

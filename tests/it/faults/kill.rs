@@ -44,8 +44,8 @@ struct Crew {
 
 impl Crew {
     fn new(place: &Place, apart: bool) -> Self {
-        let how_server = place.setup("server").hasty().with("worker_slots", if apart { 0 } else { 2 });
-        let how_worker = apart.then(|| place.setup("worker").hasty().with("worker_slots", 2));
+        let how_server = quick(place.setup("server")).with("worker_slots", if apart { 0 } else { 2 });
+        let how_worker = apart.then(|| quick(place.setup("worker")).with("worker_slots", 2));
         let (server, url) = how_server.server();
         let worker = how_worker.as_ref().map(Setup::worker);
         Self { server: Some(server), worker, how_server, how_worker, client: Client::new(&url) }
@@ -65,6 +65,11 @@ impl Crew {
         self.server = Some(server);
         self.client.follow(url);
     }
+}
+
+/// Checkpoints after nearly every report, so that the last one is often at the very end of the fit.
+fn quick(setup: Setup) -> Setup {
+    setup.hasty().with("checkpoint_interval_ms", 10)
 }
 
 /// What a finished job came to: every visible point without its time, and the digest of the model file.
@@ -157,14 +162,14 @@ async fn unfinished(client: &Client, jobs: &[String]) -> usize {
 
 /// Any moment, or one shortly after a job has come to a phase that passes quickly.
 async fn wait_for_a_moment(client: &Client, job: &str, rng: &mut Rng) {
-    let phase = ["staging", "training", "publishing", "", "", ""][rng.below(6) as usize];
+    let phase = ["staging", "training", "publishing", "publishing", "", ""][rng.below(6) as usize];
     if !phase.is_empty() {
         let path = format!("/api/v1/jobs/{job}");
         let comes = client
             .until(&path, PATIENCE, |job| (job["state"] == "RUNNING" && job["progress"]["phase"] == phase) || job["ended_at"].is_string());
         // other jobs may keep this one waiting; any moment is as good then
-        let _ = tokio::time::timeout(Duration::from_secs(3), comes).await;
-        tokio::time::sleep(Duration::from_millis(rng.below(40))).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), comes).await;
+        tokio::time::sleep(Duration::from_millis(rng.below(25))).await;
         return;
     }
     tokio::time::sleep(Duration::from_millis(rng.below(2_500))).await;

@@ -1,6 +1,7 @@
 //! Whole lives of models: on several processes that share a database and a store, while aliases move under load, and watched.
 
 mod cluster;
+mod damage;
 mod swaps;
 mod watch;
 

@@ -26,23 +26,30 @@ fn rows(n: usize, seed: u64) -> Vec<[f32; 2]> {
 }
 
 /// Trains, promotes and loads a model in this process.
-async fn given_a_champion(world: &World) {
+pub(super) async fn given_a_champion(world: &World) {
     let me = Caller::local();
     let lines = rows(500, 1).into_iter().map(|[x, z]| format!("{x},{z},{}\n", if x > 0.4 { "high" } else { "low" }));
     let csv = format!("x,z,tide\n{}", lines.collect::<String>());
     let bytes = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(csv))]);
     world.app.datasets().upload(&me, "tides", Format::Csv, Default::default(), bytes).await.unwrap();
-    let spec = r#"{"dataset": "tides", "target": "tide", "register_as": "tides", "network": {"layers": [{"units": 1, "activation": "sigmoid"}], "epochs": 2}}"#;
-    let job = world.app.jobs().submit(&me, serde_json::from_str(spec).unwrap()).await.unwrap();
+    train(world, 1).await;
+    let promotion = Promotion { version: 1, ..Promotion::default() };
+    world.app.models().promote(&me, "tides", "champion", &promotion).await.unwrap();
+    world.app.serving().reconcile().await.unwrap();
+    world.app.monitoring().update(&me, "tides", true, MINUTE, &serde_json::json!({})).await.unwrap();
+}
+
+/// Trains a version of the model in this process.
+pub(super) async fn train(world: &World, seed: u64) {
+    let me = Caller::local();
+    let network = serde_json::json!({ "layers": [{ "units": 1, "activation": "sigmoid" }], "epochs": 2, "seed": seed });
+    let spec = serde_json::json!({ "dataset": "tides", "target": "tide", "register_as": "tides", "network": network });
+    let job = world.app.jobs().submit(&me, serde_json::from_value(spec).unwrap()).await.unwrap();
     let claim = world.app.jobs().claim("worker").await.unwrap().unwrap();
     let (_tell, stop) = watch::channel(false);
     world.app.training().execute(claim, stop).await;
     let job = world.app.jobs().get(&me, &job.job_id).await.unwrap();
     assert!(job.result.is_some(), "{job:?}");
-    let promotion = Promotion { version: 1, ..Promotion::default() };
-    world.app.models().promote(&me, "tides", "champion", &promotion).await.unwrap();
-    world.app.serving().reconcile().await.unwrap();
-    world.app.monitoring().update(&me, "tides", true, MINUTE, &serde_json::json!({})).await.unwrap();
 }
 
 /// Predicts for all rows, shifted by `by`.

@@ -10,6 +10,7 @@ use slipway::domain::job::{JobState, Reason};
 use slipway::domain::run::{MetricPoint, Number, RunStatus};
 use slipway::domain::schema::Format;
 use slipway::domain::training::TrainSpec;
+use slipway::store::Db;
 
 use crate::support::db::{ENGINES, World};
 
@@ -101,6 +102,32 @@ async fn a_job_that_loses_one_worker_after_the_other_fails_in_the_end() {
         let ended = jobs.get(&me, &job.job_id).await.unwrap();
         assert_eq!((ended.state, ended.termination_reason), (JobState::Failed, Some(Reason::WorkerLost)), "{engine:?}");
         assert_eq!((ended.lost, ended.failures), (6, 0));
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_can_not_be_read_keeps_nobody_else_waiting() {
+    for engine in ENGINES {
+        let world = World::new(engine).await;
+        given_a_dataset(&world).await;
+        let (jobs, me) = (world.app.jobs(), Caller::local());
+        let held = [jobs.submit(&me, spec()).await.unwrap(), jobs.submit(&me, spec()).await.unwrap()];
+        for _ in &held {
+            jobs.claim("worker").await.unwrap().unwrap();
+        }
+        let waiting = [jobs.submit(&me, spec()).await.unwrap(), jobs.submit(&me, spec()).await.unwrap()];
+        for broken in [&held[0].job_id, &waiting[0].job_id] {
+            let sql = "update job_records set spec_json = '{' where id = $1";
+            match &world.db {
+                Db::Postgres(pool) => drop(sqlx::query(sql).bind(broken).execute(pool).await.unwrap()),
+                Db::Sqlite { writer, .. } => drop(sqlx::query(sql).bind(broken).execute(writer).await.unwrap()),
+            }
+        }
+        assert_eq!(jobs.claim("worker").await.unwrap().unwrap().job_id, waiting[1].job_id, "{engine:?}");
+        world.clock.advance_ms(35_001);
+        assert_eq!(jobs.reap().await.unwrap(), 2, "{engine:?}: all but the broken one are taken away");
+        assert_eq!(jobs.get(&me, &held[1].job_id).await.unwrap().state, JobState::Pending, "{engine:?}");
         world.end().await;
     }
 }
