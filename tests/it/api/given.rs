@@ -85,7 +85,7 @@ pub async fn version(world: &World, model: &str, bytes: &'static [u8], metrics: 
         model_id: &model_id,
         description: "",
         run_id: None,
-        artifacts: &[file.clone()],
+        artifacts: std::slice::from_ref(&file),
         model_digest: &file.digest,
         signature: &json!({ "inputs": [], "outputs": [] }),
         reference: None,
