@@ -38,25 +38,30 @@ pub(crate) async fn run(config: Config, exit: bool, stop: watch::Receiver<bool>)
         at = at => at.map_err(|_| "the server did not start".to_owned())?,
     };
     // the owner of the machine needs no key on loopback, and neither do the lines that are shown
-    let key = started.key.or(known_key).filter(|_| needs_key);
-    if let Some(key) = &key {
+    if let Some(key) = started.key.as_ref().filter(|_| needs_key) {
         println!("\nThe lines below need the key:\n  export SLIPWAY_KEY={key}");
     }
+    let key = started.key.or(known_key).filter(|_| needs_key);
+    let keyless = needs_key && key.is_none();
     let client = Arc::new(Client::new(started.url, key)?);
-    files.write()?;
-    client.wait_ready(READY).await?;
+    let story = async {
+        if keyless {
+            return Err("auth is required, and the admin key was shown at the first start: set SLIPWAY_KEY to it".to_owned());
+        }
+        files.write()?;
+        client.wait_ready(READY).await?;
+        story::tell(&client, &files).await
+    };
     let told = tokio::select! {
         result = &mut server => return result.map_err(|e| e.to_string())?,
-        told = story::tell(&client, &files) => told,
+        told = story => told,
     };
-    if let Err(e) = &told {
-        eprintln!("the demo failed: {e}");
-    } else if !exit {
+    if told.is_ok() && !exit {
         println!("\nThe server goes on at {} until you press Ctrl-C.", client.url());
     }
     if exit || told.is_err() {
         end.send_replace(true);
     }
     server.await.map_err(|e| e.to_string())??;
-    told
+    told.map_err(|e| format!("the demo failed: {e}"))
 }

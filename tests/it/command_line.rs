@@ -228,6 +228,32 @@ fn the_demo_tells_its_story_and_tells_it_again_in_the_same_folder() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn a_demo_that_needs_a_key_says_which_and_takes_it_from_the_environment() {
+    let folder = new_folder();
+    let demo = |key: Option<&str>| {
+        let mut command = slipway(&folder);
+        command.args(["demo", "--exit", "--port", "0", "--data-dir", "data"]).env("SLIPWAY_AUTH", "required");
+        let Output { status, stdout, stderr } = command.envs(key.map(|key| ("SLIPWAY_KEY", key))).output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let (code, story, err) = demo(None);
+    assert_eq!(code, Some(0), "{story}{err}");
+    let key = story.split("  export SLIPWAY_KEY=").nth(1).unwrap().lines().next().unwrap();
+    assert!(story.contains(&format!("admin key, shown this once: {key}\n")), "{story}");
+    assert!(story.contains("/rollback' -H \"authorization: Bearer $SLIPWAY_KEY\" -H "), "{story}");
+
+    let (code, story, err) = demo(None);
+    assert_eq!((code, story.lines().count()), (Some(1), 1), "{story}");
+    let expected = "slipway: the demo failed: auth is required, and the admin key was shown at the first start: set SLIPWAY_KEY to it\n";
+    assert_eq!(err, expected);
+
+    let (code, story, err) = demo(Some(key));
+    assert_eq!(code, Some(0), "{story}{err}");
+    assert!(!story.contains(key), "the key is shown once");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 fn new_folder() -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("slipway-{}", uuid::Uuid::new_v4().simple()));
     std::fs::create_dir(&folder).unwrap();
