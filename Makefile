@@ -32,7 +32,7 @@ bench: ## figures of trainer and server, side by side with their peers; GIB=5 si
 	@$(needs)
 	@scripts/python.sh
 	cargo build --locked --release
-	@scripts/bench_python.sh
+	@scripts/python.sh .venv-bench benches/requirements.txt
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .venv-bench/bin/python benches/trainer_peers.py
 	.venv/bin/python benches/server.py target/release/slipway $(or $(GIB),1)
 

@@ -189,7 +189,9 @@ impl TrainSpec {
         let named = self.features.iter().flatten().chain(self.preprocessing.columns.keys()).chain([&self.target]);
         match named.into_iter().find(|name| !schema.columns.iter().any(|column| column.name == **name)) {
             Some(name) => bad(format!("data set {dataset:?} has no column {name:?}")),
-            None if self.features.is_none() && schema.columns.len() < 2 => bad(format!("data set {dataset:?} has no column beside the target")),
+            None if self.features.is_none() && schema.columns.len() < 2 => {
+                bad(format!("data set {dataset:?} has no column beside the target"))
+            }
             None => Ok(()),
         }
     }
