@@ -12,8 +12,10 @@ pub mod monitor;
 pub mod page;
 pub mod promotion;
 pub mod run;
+pub mod search;
 pub mod schema;
 pub mod time;
+pub mod tracking;
 pub mod training;
 
 /// A value that breaks a rule of the domain.

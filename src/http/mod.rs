@@ -5,19 +5,22 @@ mod api;
 mod auth;
 mod extract;
 pub mod inference;
+mod mlflow;
 mod ops;
 mod problem;
 mod routes;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Request, StatusCode};
+use axum::http::{HeaderName, Request, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
 use crate::service::App;
 
+pub use mlflow::COMPATIBLE_WITH;
 pub use problem::Problem;
 pub use routes::PolicyRow;
 
@@ -35,12 +38,12 @@ pub struct Http {
 
 /// Builds all doors. Fails when a documented route has no policy row or the other way round.
 pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, String> {
-    let routes = inference::routes(api::routes(ops::routes(routes::Routes::new(), metrics)));
+    let routes = mlflow::routes(inference::routes(api::routes(ops::routes(routes::Routes::new(), metrics))));
     let (router, policy, openapi) = routes.finish()?;
     let state = auth::Gate::new(app.clone(), policy.clone());
     let ids = app.clone();
     let router = router
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path") })
+        .fallback(nothing_here)
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not answer to this method")
         })
@@ -52,6 +55,13 @@ pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, Strin
         .layer(SetRequestIdLayer::new(REQUEST_ID, NextId(ids)))
         .with_state(app.clone());
     Ok(Http { router, policy, openapi })
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    if mlflow::is_here(uri.path()) {
+        return mlflow::nothing_here();
+    }
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path").into_response()
 }
 
 /// Builds the API document alone.

@@ -14,6 +14,7 @@ pub mod model;
 pub mod monitor;
 pub mod run;
 pub mod serving;
+pub mod tracking;
 
 use sqlx::{Postgres, Sqlite, Transaction};
 
