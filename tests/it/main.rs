@@ -5,6 +5,7 @@
 mod architecture;
 mod blob;
 mod jobs;
+mod mlflow;
 mod runs;
 mod schema;
 mod support;
