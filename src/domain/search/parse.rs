@@ -150,9 +150,7 @@ impl<'a> Reader<'a> {
             return match entity {
                 "attribute" => self.attribute(&key),
                 "tag" | "tags" => Ok(Field::Tag(key)),
-                _ => Err(invalid(format!(
-                    "Invalid entity type '{entity}'. Valid entity types are ('attribute', 'tag', 'tags')"
-                ))),
+                _ => Err(invalid(format!("Invalid entity type '{entity}'. Valid entity types are ('attribute', 'tag', 'tags')"))),
             };
         }
         match entity {
@@ -164,9 +162,7 @@ impl<'a> Reader<'a> {
                 "name" => Ok(Field::Dataset(DatasetField::Name)),
                 "digest" => Ok(Field::Dataset(DatasetField::Digest)),
                 "context" => Ok(Field::Dataset(DatasetField::Context)),
-                _ => Err(invalid(format!(
-                    "Invalid dataset key '{key}' specified. Valid keys are '{{'name', 'digest', 'context'}}'"
-                ))),
+                _ => Err(invalid(format!("Invalid dataset key '{key}' specified. Valid keys are '{{'name', 'digest', 'context'}}'"))),
             },
             _ => Err(invalid(format!(
                 "Invalid entity type '{entity}'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']"

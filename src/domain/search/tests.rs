@@ -51,8 +51,11 @@ fn refusals_name_what_was_not_understood() {
         ("params.a", "Invalid clause(s) in filter string: 'params'"),
         ("params.a =", "Invalid comparison clause. Expected 3 tokens found 2"),
         ("params.a = 'x' params.b = 'y'", "Invalid clause(s) in filter string: 'params'"),
-        ("params.a = 'x", "Parameter value is either not quoted or unidentified quote types used for string value 'x. \
-          Use either single or double quotes."),
+        (
+            "params.a = 'x",
+            "Parameter value is either not quoted or unidentified quote types used for string value 'x. \
+          Use either single or double quotes.",
+        ),
         ("x.a = 'b'", "Invalid entity type 'x'. Valid values are ['metric', 'parameter', 'tag', 'attribute', 'dataset']"),
     ];
     for (text, message) in cases {
@@ -102,9 +105,51 @@ fn a_token_of_another_order_is_refused() {
 /// What the words of the language can be put together to, right or wrong.
 fn soup() -> impl Strategy<Value = String> {
     let words = [
-        "metrics", "params", "tags", "attributes", "dataset", "run_id", "start_time", "name", ".", ".", "a", "`b c`", "\"d\"", "'e'", "'",
-        "\"", "`", "=", "!=", ">", "<=", "<>", "LIKE", "ilike", "IN", "NOT", "IS", "NULL", "AND", "and", "OR", "(", ")", ",", "1", "-1.5",
-        "1e999", ".5", "9223372036854775808", ";", "ä", "--", "\\", "%", " ",
+        "metrics",
+        "params",
+        "tags",
+        "attributes",
+        "dataset",
+        "run_id",
+        "start_time",
+        "name",
+        ".",
+        ".",
+        "a",
+        "`b c`",
+        "\"d\"",
+        "'e'",
+        "'",
+        "\"",
+        "`",
+        "=",
+        "!=",
+        ">",
+        "<=",
+        "<>",
+        "LIKE",
+        "ilike",
+        "IN",
+        "NOT",
+        "IS",
+        "NULL",
+        "AND",
+        "and",
+        "OR",
+        "(",
+        ")",
+        ",",
+        "1",
+        "-1.5",
+        "1e999",
+        ".5",
+        "9223372036854775808",
+        ";",
+        "ä",
+        "--",
+        "\\",
+        "%",
+        " ",
     ];
     prop::collection::vec(prop::sample::select(words.to_vec()), 0..14).prop_map(|words| words.join(" ").replace(" . ", "."))
 }

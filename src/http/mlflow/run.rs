@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::refusal::Refusal;
 use super::request::Fields;
-use super::wire::{WireMetric, WireMetrics, WireRun, WireRunInfo, nothing};
+use super::wire::{OneRun, WireMetric, WireMetrics, WireRun, WireRunInfo, nothing};
 use crate::domain::identity::Caller;
 use crate::domain::run::RunStatus;
 use crate::domain::tracking::DEFAULT_EXPERIMENT_ID;
@@ -28,20 +28,17 @@ pub(super) async fn create(State(app): State<App>, caller: Caller, fields: Field
         tags: fields.pairs("tags")?,
     };
     let run = app.tracking().create_run(&caller, &new).await?;
-    Ok(Json(json!({ "run": WireRun::from(&run) })).into_response())
+    Ok(Json(OneRun { run: WireRun::from(&run) }).into_response())
 }
 
 pub(super) async fn get(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
     let run = app.tracking().get_run(&caller, fields.run_id()?).await?;
-    Ok(Json(json!({ "run": WireRun::from(&run) })).into_response())
+    Ok(Json(OneRun { run: WireRun::from(&run) }).into_response())
 }
 
 pub(super) async fn update(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let change = RunChange {
-        status: status(&fields)?,
-        end_time: fields.integer("end_time")?,
-        name: fields.text("run_name")?.map(str::to_owned),
-    };
+    let change =
+        RunChange { status: status(&fields)?, end_time: fields.integer("end_time")?, name: fields.text("run_name")?.map(str::to_owned) };
     let info = app.tracking().update_run(&caller, fields.run_id()?, &change).await?;
     Ok(Json(json!({ "run_info": WireRunInfo::from(&info) })).into_response())
 }

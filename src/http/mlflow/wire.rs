@@ -158,6 +158,12 @@ impl<'a> From<&'a TrackedRun> for WireRun<'a> {
     }
 }
 
+/// The answer that holds a run.
+#[derive(Serialize)]
+pub(super) struct OneRun<'a> {
+    pub(super) run: WireRun<'a>,
+}
+
 fn input(input: &DatasetInput) -> Value {
     let d = &input.dataset;
     let mut dataset = json!({ "name": d.name, "digest": d.digest, "source_type": d.source_type, "source": d.source });

@@ -57,7 +57,13 @@ fn resolve(name: &str) -> String {
     if name.is_empty() {
         return ".".to_owned();
     }
-    let root = if name.starts_with("//") && !name.starts_with("///") { "//" } else if name.starts_with('/') { "/" } else { "" };
+    let root = if name.starts_with("//") && !name.starts_with("///") {
+        "//"
+    } else if name.starts_with('/') {
+        "/"
+    } else {
+        ""
+    };
     let mut parts: Vec<&str> = Vec::new();
     for part in name.split('/') {
         match part {
@@ -176,9 +182,7 @@ pub(super) fn location(text: &str) -> Result<()> {
         return Err(invalid("'artifact_location' URL can't include fragments or params."));
     }
     if text.chars().count() > 2048 {
-        return Err(invalid(
-            "Invalid artifact path length. The length of the artifact path cannot be greater than 2048 characters.",
-        ));
+        return Err(invalid("Invalid artifact path length. The length of the artifact path cannot be greater than 2048 characters."));
     }
     Ok(())
 }
@@ -225,7 +229,10 @@ mod tests {
             assert!(error.message.ends_with(&format!("This name would resolve to '{resolved}'")), "{bad}: {}", error.message);
         }
         assert!(key("a?", "key", "Param key").unwrap_err().message.contains("Names may only contain alphanumerics"));
-        assert_eq!(key(&"a".repeat(251), "k", "Param key").unwrap_err().message, "'Param key' exceeds the maximum length of 250 characters");
+        assert_eq!(
+            key(&"a".repeat(251), "k", "Param key").unwrap_err().message,
+            "'Param key' exceeds the maximum length of 250 characters"
+        );
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Tracking<'_> {
             // an authority, which is this server's, may stand before the path
             let said = said.strip_prefix("//").map_or(said, |rest| rest.split_once('/').map_or("", |(_, path)| path));
             if said.trim_start_matches('/') == root {
-                let path = parts.iter().skip(i + 2).copied().collect::<Vec<_>>().join("/");
+                let path = relative(&parts.iter().skip(i + 2).copied().collect::<Vec<_>>().join("/"))?;
                 return Ok(FileAt { run, path });
             }
         }

@@ -37,8 +37,7 @@ impl Tracking<'_> {
         let mut tx = self.0.db().read().await?;
         let limit = request.max_results + 1;
         let within = (request.view, filter.as_slice());
-        let found =
-            store::tracking::experiment::search(&mut tx, &caller.workspace, within, (&order, after.as_ref()), limit).await?;
+        let found = store::tracking::experiment::search(&mut tx, &caller.workspace, within, (&order, after.as_ref()), limit).await?;
         Ok(page(found, request.max_results, |last| experiment_cursor(&order, last)))
     }
 
@@ -59,8 +58,7 @@ impl Tracking<'_> {
         let after = Cursor::parse(&order, &request.page_token)?;
         let scope = store::tracking::run::Scope { workspace: &caller.workspace, experiments, view: request.view };
         let mut tx = self.0.db().read().await?;
-        let found =
-            store::tracking::run::search(&mut tx, scope, &filter, (&order, after.as_ref()), request.max_results + 1).await?;
+        let found = store::tracking::run::search(&mut tx, scope, &filter, (&order, after.as_ref()), request.max_results + 1).await?;
         Ok(page(found, request.max_results, |last| run_cursor(&order, last)))
     }
 }
@@ -100,9 +98,8 @@ fn experiment_cursor(order: &[OrderBy], last: &TrackedExperiment) -> Cursor {
 
 fn run_cursor(order: &[OrderBy], last: &TrackedRun) -> Cursor {
     let info = &last.info;
-    let pair = |pairs: &[Pair], key: &str| {
-        pairs.iter().find(|pair| pair.key == key).map_or(Mark::Missing, |pair| Mark::Text(pair.value.clone()))
-    };
+    let pair =
+        |pairs: &[Pair], key: &str| pairs.iter().find(|pair| pair.key == key).map_or(Mark::Missing, |pair| Mark::Text(pair.value.clone()));
     let mark = |column: &OrderBy| match &column.field {
         OrderField::Attribute(attribute) => match attribute {
             Attribute::StartTime => Mark::Number(info.start_time),

@@ -58,10 +58,8 @@ pub async fn append(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[Metric
 
 /// Makes missing keys and locks all of them until the transaction ends.
 async fn lock(tx: &mut Tx, run_seq: i64, chunk: &[(&str, Vec<Point>)], keys: &mut BTreeMap<i64, Key>) -> Result<()> {
-    let mut sql = Sql::new(
-        Dialect::of(tx),
-        "insert into metric_keys (run_seq, key, latest_step, latest_timestamp, latest_bits, points) values ",
-    );
+    let mut sql =
+        Sql::new(Dialect::of(tx), "insert into metric_keys (run_seq, key, latest_step, latest_timestamp, latest_bits, points) values ");
     for (i, (name, points)) in chunk.iter().enumerate() {
         let Some((step, timestamp, bits)) = points.first().copied() else { continue };
         sql.push(if i == 0 { "(" } else { ", (" }).number(run_seq).push(", ").text(name).push(", ").number(step);
@@ -84,10 +82,7 @@ async fn lock(tx: &mut Tx, run_seq: i64, chunk: &[(&str, Vec<Point>)], keys: &mu
 
 /// Inserts points and returns the key of each that is new.
 async fn insert(tx: &mut Tx, attempt_no: i64, chunk: &[(i64, Point)]) -> Result<Vec<(i64,)>> {
-    let mut sql = Sql::new(
-        Dialect::of(tx),
-        "insert into metric_points (key_seq, step, timestamp, bits, attempt_no, superseded) values ",
-    );
+    let mut sql = Sql::new(Dialect::of(tx), "insert into metric_points (key_seq, step, timestamp, bits, attempt_no, superseded) values ");
     for (i, (seq, (step, timestamp, bits))) in chunk.iter().enumerate() {
         sql.push(if i == 0 { "(" } else { ", (" }).number(*seq).push(", ").number(*step).push(", ").number(*timestamp);
         sql.push(", ").number(*bits).push(", ").number(attempt_no).push(", false)");

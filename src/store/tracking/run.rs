@@ -39,8 +39,7 @@ fn info(row: Row) -> Result<(i64, RunInfo)> {
     let (seq, run_id, run_name, experiment_id, status, user_id, job_id, start_time, end_time, stage, artifact_uri) = row;
     let status = RunStatus::parse(&status).ok_or_else(|| Error::decode("runs", "status", &run_id, status))?;
     let stage = Stage::parse(&stage).ok_or_else(|| Error::decode("runs", "lifecycle_stage", &run_id, stage))?;
-    let info =
-        RunInfo { run_id, run_name, experiment_id, status, user_id, job_id, start_time, end_time, stage, artifact_uri };
+    let info = RunInfo { run_id, run_name, experiment_id, status, user_id, job_id, start_time, end_time, stage, artifact_uri };
     Ok((seq, info))
 }
 
@@ -145,10 +144,8 @@ async fn fill(tx: &mut Tx, infos: Vec<(i64, RunInfo)>) -> Result<Vec<TrackedRun>
                 }
             }
         }
-        let mut sql = Sql::new(
-            Dialect::of(tx),
-            "select run_seq, key, latest_step, latest_timestamp, latest_bits from metric_keys where run_seq in ",
-        );
+        let mut sql =
+            Sql::new(Dialect::of(tx), "select run_seq, key, latest_step, latest_timestamp, latest_bits from metric_keys where run_seq in ");
         sql.numbers(chunk.iter().copied()).push(" order by run_seq, key");
         let rows: Vec<(i64, String, i64, i64, i64)> = fetch!(tx, sql);
         for (seq, key, step, timestamp, bits) in rows {

@@ -126,7 +126,5 @@ pub(super) use execute;
 
 /// The rank of a metric's latest value, exactly as the index `metric_keys_by_value` has it: see `domain::search::rank`.
 pub(super) fn rank(table: &str) -> String {
-    format!(
-        "(case when {table}.latest_bits >= 0 then {table}.latest_bits else -1 - {table}.latest_bits + (-9223372036854775807 - 1) end)"
-    )
+    format!("(case when {table}.latest_bits >= 0 then {table}.latest_bits else -1 - {table}.latest_bits + (-9223372036854775807 - 1) end)")
 }

@@ -40,7 +40,8 @@ async fn files_go_in_are_listed_come_out_and_are_deleted() {
         let (_, body) = door.send(door.request("GET", &format!("{ROOT}?path={root}/d"), Body::empty())).await;
         let listed: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(listed, json!({ "files": [{ "path": "c", "is_dir": false, "file_size": 0 }, { "path": "e", "is_dir": true }] }));
-        let (_, body) = door.send(door.request("GET", &format!("/get-artifact?run_uuid={id}&path=d/e/b%20%C3%BC.bin"), Body::empty())).await;
+        let (_, body) =
+            door.send(door.request("GET", &format!("/get-artifact?run_uuid={id}&path=d/e/b%20%C3%BC.bin"), Body::empty())).await;
         assert_eq!(body, b"beta");
 
         // what is a file can't be a folder too
@@ -62,7 +63,8 @@ async fn no_path_leads_out_of_its_run() {
         let door = Door::new(engine).await;
         let (mine, other) = (door.run(json!({})).await, door.run(json!({})).await);
         assert_eq!(put(&door, &format!("0/{other}/artifacts/secret"), b"s").await, 200);
-        let climbs = ["%2e%2e/secret", "%252e%252e/secret", "a/%2E%2E/b", "a%5c..%5cb", "%2fetc%2fpasswd", "a//b", "a%00", "C%3A/x", "./a", "%23"];
+        let climbs =
+            ["%2e%2e/secret", "%252e%252e/secret", "a/%2E%2E/b", "a%5c..%5cb", "%2fetc%2fpasswd", "a//b", "a%00", "C%3A/x", "./a", "%23"];
         for path in climbs {
             let full = format!("0/{mine}/artifacts/{path}");
             assert_eq!(put(&door, &full, b"x").await, 400, "{path}");

@@ -1,4 +1,6 @@
 use serde_json::{Value, json};
+use slipway::domain::identity::Caller;
+use slipway::store::Db;
 
 use super::Door;
 use crate::support::db::{ENGINES, START};
@@ -103,10 +105,22 @@ async fn experiments_are_searched_in_pages_that_survive_inserts() {
 
 #[tokio::test]
 async fn an_experiment_called_default_before_moves_to_the_id_that_clients_know() {
+    let migration = include_str!("../../../migrations/0007_mlflow_tracking.sql");
+    let moving = &migration[migration.find("insert into experiments").unwrap()..];
     for engine in ENGINES {
         let door = Door::new(engine).await;
-        let run = door.world.app.runs().create(&slipway::domain::identity::Caller::local(), "Default", None).await.unwrap();
-        assert_eq!(run.experiment_id, "0", "the native API means the same experiment");
+        let sql = async |text: &'static str| match &door.world.db {
+            Db::Postgres(pool) => drop(sqlx::raw_sql(text).execute(pool).await.unwrap()),
+            Db::Sqlite { writer, .. } => drop(sqlx::raw_sql(text).execute(writer).await.unwrap()),
+        };
+        sql("delete from experiments where id = '0'").await;
+        let (runs, me) = (door.world.app.runs(), Caller::local());
+        let run = runs.create(&me, "Default", None).await.unwrap();
+        assert_eq!(run.experiment_id.len(), 32, "made as before there was a door");
+        sql(moving).await;
+        assert_eq!(runs.get(&me, &run.run_id).await.unwrap().experiment_id, "0", "{engine:?}");
+        assert_eq!(door.get("experiments/get?experiment_id=0").await["experiment"]["name"], "Default");
+        assert_eq!(runs.create(&me, "Default", None).await.unwrap().experiment_id, "0", "the native API means the same experiment");
         door.world.end().await;
     }
 }

@@ -42,7 +42,9 @@ async fn every_spelling_answers_and_refusals_are_in_mlflows_dialect() {
 #[tokio::test]
 async fn a_body_that_is_no_object_is_refused_once_and_for_all() {
     let door = Door::new(Engine::Sqlite).await;
-    for body in ["[]", "{", "5", "{\"name\": 1}", "\"{\\\"name\\\": 2}\"", "{\"name\": \"a\", \"tags\": [5]}", "{\"name\": \"a\", \"tags\": {}}"] {
+    for body in
+        ["[]", "{", "5", "{\"name\": 1}", "\"{\\\"name\\\": 2}\"", "{\"name\": \"a\", \"tags\": [5]}", "{\"name\": \"a\", \"tags\": {}}"]
+    {
         let (status, answer) = door.send(door.request("POST", "/api/2.0/mlflow/experiments/create", body.to_owned())).await;
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!((status.as_u16(), answer["error_code"].as_str()), (400, Some("INVALID_PARAMETER_VALUE")), "{body}");

@@ -47,7 +47,8 @@ async fn a_run_answers_with_all_that_it_was_told() {
         assert_eq!((&ended["run_info"]["status"], &ended["run_info"]["end_time"]), (&json!("FINISHED"), &json!(456)));
         let tags = door.get(&format!("runs/get?run_id={id}")).await["run"]["data"]["tags"].clone();
         assert_eq!(tags[0], json!({ "key": "mlflow.runName", "value": "nn" }));
-        let kinds: Vec<_> = door.world.app.events().list_after(&Caller::local(), 1, 10).await.unwrap().into_iter().map(|e| e.kind).collect();
+        let kinds: Vec<_> =
+            door.world.app.events().list_after(&Caller::local(), 1, 10).await.unwrap().into_iter().map(|e| e.kind).collect();
         assert_eq!(kinds, ["run.created", "run.finished"]);
         door.world.end().await;
     }
@@ -74,16 +75,25 @@ async fn a_batch_is_written_whole_or_not_at_all_and_a_repetition_changes_nothing
         assert_eq!(history["metrics"].as_array().unwrap().len(), 30);
 
         let bad = [
-            (json!({ "params": [{ "key": "p1", "value": "other" }], "metrics": [{ "key": "new", "value": 1, "timestamp": 1 }] }), "logged='[{'key': 'p1'"),
+            (
+                json!({ "params": [{ "key": "p1", "value": "other" }], "metrics": [{ "key": "new", "value": 1, "timestamp": 1 }] }),
+                "logged='[{'key': 'p1'",
+            ),
             (json!({ "params": [{ "key": "q", "value": "1" }, { "key": "q", "value": "1" }] }), "Duplicate parameter keys"),
-            (json!({ "metrics": [{ "key": "new", "value": 1, "timestamp": 1 }, { "key": "a?", "value": 1, "timestamp": 1 }] }), "metrics[1].name"),
+            (
+                json!({ "metrics": [{ "key": "new", "value": 1, "timestamp": 1 }, { "key": "a?", "value": 1, "timestamp": 1 }] }),
+                "metrics[1].name",
+            ),
             (json!({ "metrics": [{ "key": "new", "value": 1, "timestamp": -1 }] }), "metrics[0].timestamp"),
             (json!({ "metrics": [{ "key": "new", "timestamp": 1 }] }), "Missing value for required parameter 'metrics[0].value'"),
             (json!({ "metrics": [{ "key": "new", "value": "x", "timestamp": 1 }] }), "metrics[0].value"),
             (json!({ "tags": [{ "key": "../x", "value": "1" }] }), "tags[0].key"),
             (json!({ "tags": [{ "key": "x", "value": "a\u{0}b" }] }), "NUL"),
             (json!({ "metrics": vec![json!({ "key": "m", "value": 1, "timestamp": 1 }); 1001] }), "at most 1000 metrics. Got 1001 metrics"),
-            (json!({ "params": (0..101).map(|i| json!({ "key": format!("q{i}"), "value": "" })).collect::<Vec<_>>() }), "at most 100 params"),
+            (
+                json!({ "params": (0..101).map(|i| json!({ "key": format!("q{i}"), "value": "" })).collect::<Vec<_>>() }),
+                "at most 100 params",
+            ),
         ];
         for (mut body, expected) in bad {
             body["run_id"] = json!(id);
@@ -104,9 +114,8 @@ async fn histories_come_whole_in_pages_in_bulk_and_sampled() {
             let metrics: Vec<Value> = (0..count).map(|i| json!({ "key": "m", "value": i, "timestamp": i, "step": i })).collect();
             door.post("runs/log-batch", json!({ "run_id": id, "metrics": metrics })).await;
         }
-        let steps = |answer: &Value| {
-            answer["metrics"].as_array().into_iter().flatten().map(|m| m["step"].as_i64().unwrap()).collect::<Vec<_>>()
-        };
+        let steps =
+            |answer: &Value| answer["metrics"].as_array().into_iter().flatten().map(|m| m["step"].as_i64().unwrap()).collect::<Vec<_>>();
         let all: Vec<i64> = (0..101).collect();
         assert_eq!(steps(&door.get(&format!("metrics/get-history?run_id={a}&metric_key=m")).await), all);
         let (mut paged, mut token) = (Vec::new(), String::new());
@@ -123,9 +132,8 @@ async fn histories_come_whole_in_pages_in_bulk_and_sampled() {
         let bulk = door.get(&format!("metrics/get-history-bulk?run_id={b}&run_id={a}&metric_key=m&max_results=103")).await;
         assert_eq!(bulk["metrics"].as_array().unwrap().len(), 103);
         assert_eq!((&bulk["metrics"][0]["run_id"], &bulk["metrics"][102]["run_id"]), (&json!(a), &json!(b)));
-        let sampled = async |query: &str| {
-            steps(&door.get(&format!("metrics/get-history-bulk-interval?run_ids={a}&metric_key=m&{query}")).await)
-        };
+        let sampled =
+            async |query: &str| steps(&door.get(&format!("metrics/get-history-bulk-interval?run_ids={a}&metric_key=m&{query}")).await);
         assert_eq!(sampled("max_results=5").await, [0, 25, 50, 75, 100]);
         assert_eq!(sampled("max_results=4&start_step=10&end_step=40").await, [10, 20, 30, 40]);
         assert_eq!(sampled("max_results=1").await, [100]);

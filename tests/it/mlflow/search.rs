@@ -158,10 +158,8 @@ fn compare(a: &TrackedRun, b: &TrackedRun, OrderBy { field, direction }: &OrderB
 }
 
 fn expected(runs: &[TrackedRun], view: View, filter: &[Clause], order: &[OrderBy]) -> Vec<String> {
-    let mut found: Vec<&TrackedRun> = runs
-        .iter()
-        .filter(|run| view.stages().contains(&run.info.stage) && filter.iter().all(|clause| passes(run, clause)))
-        .collect();
+    let mut found: Vec<&TrackedRun> =
+        runs.iter().filter(|run| view.stages().contains(&run.info.stage) && filter.iter().all(|clause| passes(run, clause))).collect();
     found.sort_by(|a, b| order.iter().map(|column| compare(a, b, column)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal));
     found.into_iter().map(|run| run.info.run_id.clone()).collect()
 }
@@ -253,7 +251,11 @@ async fn every_search_finds_what_an_evaluation_in_memory_finds() {
                 let Some(token) = token else { break };
                 request.page_token = token;
             }
-            assert_eq!(paged, expected, "{engine:?} {round}: pages of {} of {:?} by {:?}", request.max_results, request.filter, request.order_by);
+            assert_eq!(
+                paged, expected,
+                "{engine:?} {round}: pages of {} of {:?} by {:?}",
+                request.max_results, request.filter, request.order_by
+            );
         }
         assert!(found_any > 200, "most searches find something: {found_any}");
         assert!(runs.iter().any(|run| run.info.stage == Stage::Deleted));
@@ -264,9 +266,43 @@ async fn every_search_finds_what_an_evaluation_in_memory_finds() {
 #[tokio::test]
 async fn whatever_is_accepted_runs_on_both_databases() {
     let words = [
-        "metrics", "params", "tags", "attributes", "dataset", "run_id", "start_time", "end_time", "status", "name", ".k", ".`a b`", ".\"d\"",
-        ".name", "'e'", "'%_'", "=", "!=", ">", "<=", "LIKE", "ilike", "IN", "NOT IN", "IS NULL", "IS NOT NULL", "AND", "and", "('a')",
-        "('a', 'b')", "1", "-1.5", "1e999", ".5", "9223372036854775808", "-9223372036854775808", "'\u{10ffff}'",
+        "metrics",
+        "params",
+        "tags",
+        "attributes",
+        "dataset",
+        "run_id",
+        "start_time",
+        "end_time",
+        "status",
+        "name",
+        ".k",
+        ".`a b`",
+        ".\"d\"",
+        ".name",
+        "'e'",
+        "'%_'",
+        "=",
+        "!=",
+        ">",
+        "<=",
+        "LIKE",
+        "ilike",
+        "IN",
+        "NOT IN",
+        "IS NULL",
+        "IS NOT NULL",
+        "AND",
+        "and",
+        "('a')",
+        "('a', 'b')",
+        "1",
+        "-1.5",
+        "1e999",
+        ".5",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "'\u{10ffff}'",
     ];
     for engine in ENGINES {
         let world = World::new(engine).await;
