@@ -9,6 +9,11 @@ pub const MAX_FILTER: usize = 16_384;
 /// Most clauses of a filter.
 pub const MAX_CLAUSES: usize = 100;
 
+/// Comparators of texts that may be listed.
+const LISTS: &str = "'IN', 'NOT IN'";
+/// Comparators of texts that may be missing.
+const NULLS: &str = "'IS NULL', 'IS NOT NULL'";
+
 /// What a clause is about, before it is known how it is tested.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Field {
@@ -79,7 +84,11 @@ impl<'a> Reader<'a> {
             Some(Token::Other(';')) => {
                 invalid(format!("Search filter contained multiple expression {text:?}. Provide AND-ed expression list."))
             }
-            Some(token) => invalid(format!("Invalid clause(s) in filter string: '{}'", token.show())),
+            Some(_) => {
+                let rest = self.tokens.iter().skip(self.at);
+                let word: String = rest.enumerate().take_while(|(i, t)| *i == 0 || !t.spaced).map(|(_, t)| t.token.show()).collect();
+                invalid(format!("Invalid clause(s) in filter string: '{word}'"))
+            }
             None => invalid(format!("Invalid clause(s) in filter string: '{text}'")),
         }
     }
@@ -282,12 +291,16 @@ fn compare(subject: Subject, field: Field, comparator: &str, value: &Token<'_>) 
         Field::Attribute(Attribute::ExperimentId, _) if !matches!(comparator, "=" | "!=") => {
             Err(invalid(format!("Invalid comparator for experiment_id: {comparator}")))
         }
-        Field::Attribute(attribute, _) => Ok(Clause::Text(attribute, text_test(comparator, quoted(value, "attributes")?)?)),
+        Field::Attribute(attribute, _) => Ok(Clause::Text(attribute, text_test(comparator, quoted(value, "attributes")?, LISTS)?)),
         Field::Param(key) => {
-            Ok(Clause::Param(key, KeyedTest::Value(text_test(comparator, quoted(value, "parameter (e.g. 'my-value')")?)?)))
+            let value = quoted(value, "parameter (e.g. 'my-value')")?;
+            Ok(Clause::Param(key, KeyedTest::Value(text_test(comparator, value, NULLS)?)))
         }
-        Field::Tag(key) => Ok(Clause::Tag(key, KeyedTest::Value(text_test(comparator, quoted(value, "tag (e.g. 'my-value')")?)?))),
-        Field::Dataset(field) => Ok(Clause::Dataset(field, text_test(comparator, quoted(value, "dataset attributes")?)?)),
+        Field::Tag(key) => {
+            let value = quoted(value, "tag (e.g. 'my-value')")?;
+            Ok(Clause::Tag(key, KeyedTest::Value(text_test(comparator, value, NULLS)?)))
+        }
+        Field::Dataset(field) => Ok(Clause::Dataset(field, text_test(comparator, quoted(value, "dataset attributes")?, LISTS)?)),
     }
 }
 
@@ -303,13 +316,14 @@ fn quoted(value: &Token<'_>, what: &str) -> Result<String, Invalid> {
     }
 }
 
-fn text_test(comparator: &str, value: String) -> Result<TextTest, Invalid> {
+/// Reads a test of a text; `more` are the comparators without a single text that the field has too, for the refusal.
+fn text_test(comparator: &str, value: String, more: &str) -> Result<TextTest, Invalid> {
     match comparator {
         "=" => Ok(TextTest::Is(value)),
         "!=" => Ok(TextTest::IsNot(value)),
         "LIKE" => Ok(TextTest::Like(value)),
         "ILIKE" => Ok(TextTest::ILike(value)),
-        _ => Err(invalid(format!("Invalid comparator '{comparator}' not one of '{{'!=', '=', 'LIKE', 'ILIKE'}}'"))),
+        _ => Err(invalid(format!("Invalid comparator '{comparator}' not one of '{{'!=', '=', 'LIKE', 'ILIKE', {more}}}'"))),
     }
 }
 

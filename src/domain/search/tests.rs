@@ -42,15 +42,15 @@ fn refusals_name_what_was_not_understood() {
         ("metrics.a > 1 OR metrics.b > 1", "Invalid clause(s) in filter string: 'OR'"),
         ("metrics.a > '1'", "Expected numeric value type for metric. Found '1'"),
         ("params.a = 1", "Expected a quoted string value for parameter (e.g. 'my-value'). Got value 1"),
-        ("params.a > '1'", "Invalid comparator '>' not one of '{'!=', '=', 'LIKE', 'ILIKE'}'"),
+        ("params.a > '1'", "Invalid comparator '>' not one of '{'!=', '=', 'LIKE', 'ILIKE', 'IS NULL', 'IS NOT NULL'}'"),
         ("metrics.a LIKE 1", "Invalid comparator 'LIKE' not one of '{'>', '>=', '!=', '=', '<', '<='}'"),
         ("status IN ('a')", "Only ['run_id'] attributes support comparison with a list of quoted string values."),
         ("metrics.a IS NULL", "IS NULL / IS NOT NULL is only supported for tags and params, not for 'metric' 'a'"),
         ("start_time > 'x'", "Expected numeric value type for numeric attribute: start_time. Found 'x'"),
         ("run_id IN ()", "While parsing a list in the query, expected a non-empty list of string values, but got empty list"),
-        ("params.a", "Invalid clause(s) in filter string: 'params'"),
+        ("params.a", "Invalid clause(s) in filter string: 'params.a'"),
         ("params.a =", "Invalid comparison clause. Expected 3 tokens found 2"),
-        ("params.a = 'x' params.b = 'y'", "Invalid clause(s) in filter string: 'params'"),
+        ("params.a = 'x' params.`b c` = 'y'", "Invalid clause(s) in filter string: 'params.`b c`'"),
         (
             "params.a = 'x",
             "Parameter value is either not quoted or unidentified quote types used for string value 'x. \

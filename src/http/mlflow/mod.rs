@@ -53,6 +53,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.write("runs/delete", run::delete);
     door.write("runs/restore", run::restore);
     door.find("runs/search", search::runs);
+    door.find("logged-models/search", search::logged_models);
 
     door.write("runs/log-metric", log::metric);
     door.write("runs/log-parameter", log::param);

@@ -31,6 +31,8 @@ async fn every_spelling_answers_and_refusals_are_in_mlflows_dialect() {
     let (_, key) = door.world.app.keys().create(&Caller::local(), "reader", Role::Viewer, None).await.unwrap();
     door.key = key;
     assert_eq!(door.post("runs/search", json!({ "experiment_ids": ["0"] })).await, json!({}));
+    assert_eq!(door.post("logged-models/search", json!({ "experiment_ids": ["0"] })).await, json!({}));
+    assert_eq!(door.refused(400, "logged-models/search", json!({})).await.0, "INVALID_PARAMETER_VALUE");
     let (code, message) = door.refused(403, "experiments/create", json!({ "name": "x" })).await;
     assert_eq!((code.as_str(), message.as_str()), ("PERMISSION_DENIED", "this needs the role developer, the key has viewer"));
     let put = Request::builder().method("PUT").uri("/api/2.0/mlflow-artifacts/artifacts/0/x/artifacts/a");
