@@ -31,9 +31,9 @@ pub(super) fn push(sql: &mut Sql, clause: &Clause) {
         Clause::Number(attribute, whole) => number(sql, column(*attribute), *whole),
         Clause::Text(attribute, test) => text(sql, &format!("({})", column(*attribute)), test),
         Clause::Metric { key, op, value } => {
-            sql.push("exists (select 1 from metric_keys m where m.run_seq = r.seq and m.key = ").text(key).push(" and ");
+            sql.exists("select 1 from metric_keys m where m.run_seq = r.seq and m.key = ").text(key).push(" and ");
             metric(sql, "m", *op, *value);
-            sql.push(")");
+            sql.closed();
         }
         Clause::Param(key, test) => keyed(sql, "params k where k.run_seq = r.seq", key, test),
         Clause::Tag(key, test) => keyed(sql, "run_tags k where k.run_seq = r.seq", key, test),
@@ -64,16 +64,16 @@ fn keyed(sql: &mut Sql, from: &str, key: &str, test: &KeyedTest) {
     if *test == KeyedTest::Missing {
         sql.push("not ");
     }
-    sql.push("exists (select 1 from ").push(from).push(" and k.key = ").text(key);
+    sql.exists("select 1 from ").push(from).push(" and k.key = ").text(key);
     if let KeyedTest::Value(test) = test {
         sql.push(" and ");
         text(sql, "k.value", test);
     }
-    sql.push(")");
+    sql.closed();
 }
 
 fn dataset(sql: &mut Sql, field: DatasetField, test: &TextTest) {
-    sql.push("exists (select 1 from logged_inputs i ");
+    sql.exists("select 1 from logged_inputs i ");
     match field {
         DatasetField::Context => {
             sql.push(
@@ -87,7 +87,7 @@ fn dataset(sql: &mut Sql, field: DatasetField, test: &TextTest) {
             text(sql, if field == DatasetField::Name { "d.name" } else { "d.digest" }, test);
         }
     }
-    sql.push(")");
+    sql.closed();
 }
 
 /// Compares the latest value in `table` with a double. NaN is ranked outside of the infinities, so that each comparison but

@@ -96,12 +96,14 @@ pub async fn search(
     sql.push(" where r.workspace = ").text(scope.workspace).push(" and r.experiment_id in ");
     sql.texts(scope.experiments.iter().map(String::as_str)).push(" and r.lifecycle_stage in ");
     sql.texts(scope.view.stages().iter().map(|stage| stage.as_str()));
-    if let Some((key, op, value)) = driver {
-        sql.push(" and o0.run_seq = r.seq and o0.key = ").text(key).push(" and ");
-        filter::metric(&mut sql, "o0", op, value);
-    }
-    for clause in filter {
-        filter::push(&mut sql, clause);
+    for (i, clause) in filter.iter().enumerate() {
+        match clause {
+            Clause::Metric { key, op, value } if driver == Some(i) => {
+                sql.push(" and o0.run_seq = r.seq and o0.key = ").text(key).push(" and ");
+                filter::metric(&mut sql, "o0", *op, *value);
+            }
+            clause => filter::push(&mut sql, clause),
+        }
     }
     if let Some(cursor) = after {
         push_after(&mut sql, &terms, cursor);
@@ -115,12 +117,9 @@ pub async fn search(
 
 /// Finds a clause that makes every result have a number for the metric that is ordered by first: the index by value can then
 /// be walked in that order.
-fn driver<'a>(filter: &'a [Clause], order: &[OrderBy]) -> Option<(&'a str, Op, f64)> {
+fn driver(filter: &[Clause], order: &[OrderBy]) -> Option<usize> {
     let OrderField::Metric(wanted) = &order.first()?.field else { return None };
-    filter.iter().find_map(|clause| match clause {
-        Clause::Metric { key, op, value } if key == wanted && *op != Op::NotEqual => Some((key.as_str(), *op, *value)),
-        _ => None,
-    })
+    filter.iter().position(|clause| matches!(clause, Clause::Metric { key, op, .. } if key == wanted && *op != Op::NotEqual))
 }
 
 /// Reads what runs logged, a round trip per kind for many runs at once.

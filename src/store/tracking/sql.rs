@@ -63,10 +63,32 @@ impl Sql {
         self.placeholder()
     }
 
+    /// SQLite takes `$1` for a name and looks it up among all before it, which is quadratic in a statement of thousands;
+    /// `?1` is a number.
     fn placeholder(&mut self) -> &mut Self {
-        self.text.push('$');
+        self.text.push(match self.dialect {
+            Dialect::Postgres => '$',
+            Dialect::Sqlite => '?',
+        });
         self.text.push_str(&self.args.len().to_string());
         self
+    }
+
+    /// Opens a test for a row of a subquery, `closed` by its counterpart. SQLite may turn an `exists` into a join that it starts
+    /// from the wrong end; a scalar subquery stays a probe.
+    pub(super) fn exists(&mut self, subquery: &str) -> &mut Self {
+        self.push(match self.dialect {
+            Dialect::Postgres => "exists (",
+            Dialect::Sqlite => "(",
+        })
+        .push(subquery)
+    }
+
+    pub(super) fn closed(&mut self) -> &mut Self {
+        self.push(match self.dialect {
+            Dialect::Postgres => ")",
+            Dialect::Sqlite => ") is not null",
+        })
     }
 
     /// Puts `($1, $2, …)` here.
