@@ -13,7 +13,9 @@ pub mod page;
 pub mod promotion;
 pub mod run;
 pub mod schema;
+pub mod search;
 pub mod time;
+pub mod tracking;
 pub mod training;
 pub mod worker;
 

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::mlflow;
 use super::problem::Problem;
 use super::routes::PolicyRow;
 use crate::config::Auth;
@@ -49,11 +50,11 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let caller = match caller(&gate.app, request.headers().clone(), authority.as_deref(), peer).await {
         Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return refuse(request.uri().path(), problem),
     };
     if caller.role < needed {
         let detail = format!("this needs the role {}, the key has {}", needed.as_str(), caller.role.as_str());
-        return Problem::new(StatusCode::FORBIDDEN, "permission_denied", detail).into_response();
+        return refuse(request.uri().path(), Problem::new(StatusCode::FORBIDDEN, "permission_denied", detail));
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
@@ -68,6 +69,11 @@ fn not_allowed(rows: &[(String, Permission)]) -> Response {
         response.headers_mut().insert(header::ALLOW, allow);
     }
     response
+}
+
+/// Refuses in the dialect of the path.
+fn refuse(path: &str, problem: Problem) -> Response {
+    if mlflow::is_here(path) { mlflow::refuse(&problem) } else { problem.into_response() }
 }
 
 async fn caller(app: &App, headers: HeaderMap, authority: Option<&str>, peer: Option<IpAddr>) -> Result<Caller, Problem> {

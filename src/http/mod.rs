@@ -7,19 +7,22 @@ mod docs;
 mod extract;
 mod idempotency;
 pub mod inference;
+mod mlflow;
 mod ops;
 mod problem;
 mod routes;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Request, StatusCode};
+use axum::http::{HeaderName, Request, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
 use crate::service::App;
 
+pub use mlflow::COMPATIBLE_WITH;
 pub use problem::Problem;
 pub use routes::{PolicyRow, Repeat};
 
@@ -42,7 +45,7 @@ pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, Strin
     let memory = idempotency::Memory::new(app.clone(), &policy);
     let ids = app.clone();
     let router = router
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path") })
+        .fallback(nothing_here)
         .layer(axum::middleware::from_fn_with_state(memory, idempotency::check))
         .layer(axum::middleware::from_fn_with_state(gate, auth::check))
         .layer(DefaultBodyLimit::max(app.config().body_limit))
@@ -54,6 +57,13 @@ pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, Strin
     Ok(Http { router, policy, openapi })
 }
 
+async fn nothing_here(uri: Uri) -> Response {
+    if mlflow::is_here(uri.path()) {
+        return mlflow::nothing_here();
+    }
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path").into_response()
+}
+
 /// Builds the API document alone.
 pub fn openapi() -> Result<utoipa::openapi::OpenApi, String> {
     let (_, _, openapi) = all(None).finish()?;
@@ -62,7 +72,7 @@ pub fn openapi() -> Result<utoipa::openapi::OpenApi, String> {
 
 fn all(metrics: Option<PrometheusHandle>) -> routes::Routes {
     let routes = docs::routes(ops::routes(routes::Routes::new(), metrics));
-    inference::routes(api::routes(routes))
+    mlflow::routes(inference::routes(api::routes(routes)))
 }
 
 #[derive(Clone)]

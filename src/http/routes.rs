@@ -38,6 +38,8 @@ pub struct PolicyRow {
     pub permission: Permission,
     /// What an `Idempotency-Key` does.
     pub repeat: Repeat,
+    /// Whether the API document has it; routes of a dialect that has a reference of its own are not in ours.
+    pub documented: bool,
 }
 
 /// A router under construction.
@@ -78,7 +80,7 @@ impl Routes {
         for (path, item) in &mut routes.1.paths {
             for (method, operation) in operations(item) {
                 let repeat = if method == "POST" { repeat } else { Repeat::Unnoticed };
-                self.policy.push(PolicyRow { method: method.to_owned(), path: path.clone(), permission, repeat });
+                self.policy.push(PolicyRow { method: method.to_owned(), path: path.clone(), permission, repeat, documented: true });
                 if !self.noun.is_empty() {
                     operation.operation_id = operation.operation_id.take().map(|id| format!("{}_{id}", self.noun));
                 }
@@ -93,10 +95,19 @@ impl Routes {
 
     /// Adds a handler whose documentation comes with [`Routes::document`].
     pub(super) fn add_foreign(mut self, permission: Permission, method: &str, path: &str, handler: MethodRouter<App>) -> Self {
-        let row = PolicyRow { method: method.to_owned(), path: path.to_owned(), permission, repeat: Repeat::Unnoticed };
+        let row = PolicyRow { method: method.to_owned(), path: path.to_owned(), permission, repeat: Repeat::Unnoticed, documented: true };
         self.policy.push(row);
         self.router = self.router.route(path, handler);
         self
+    }
+
+    /// Adds a handler of a dialect that has a reference of its own.
+    pub(super) fn add_dialect(self, permission: Permission, method: &str, path: &str, handler: MethodRouter<App>) -> Self {
+        let mut routes = self.add_foreign(permission, method, path, handler);
+        if let Some(row) = routes.policy.last_mut() {
+            row.documented = false;
+        }
+        routes
     }
 
     /// Adds documentation of routes that a pattern of the router can't express, or whose protocol is not ours.
@@ -124,7 +135,7 @@ impl Routes {
             }
         }
         document.merge(self.foreign.unwrap_or_default());
-        for row in self.policy.iter().filter(|row| !row.path.contains("{*")) {
+        for row in self.policy.iter().filter(|row| row.documented && !row.path.contains("{*")) {
             let item = document.paths.paths.get_mut(&row.path);
             if !item.is_some_and(|item| operations(item).iter().any(|(method, _)| *method == row.method)) {
                 return Err(format!("{} {} is not documented", row.method, row.path));

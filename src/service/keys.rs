@@ -4,6 +4,7 @@ use super::App;
 use crate::domain::identity::{ApiKey, Caller, DEFAULT_WORKSPACE, Role};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
+use crate::domain::tracking::{DEFAULT_EXPERIMENT, DEFAULT_EXPERIMENT_ID};
 use crate::domain::{check_name, event::NewEvent, key};
 use crate::error::{Error, Kind, Result};
 use crate::store;
@@ -12,13 +13,14 @@ use crate::store;
 pub struct Keys<'a>(pub(super) &'a App);
 
 impl Keys<'_> {
-    /// Makes the default workspace and, when there is no key at all, the first admin key: the configured one, or a new one that
+    /// Makes the default workspace with its default experiment and, when there is no key at all, the first admin key: the configured one, or a new one that
     /// is returned and never shown again.
     pub async fn bootstrap(&self) -> Result<Option<String>> {
         let app = self.0;
         let mut tx = app.db().begin().await?;
         let now = app.now();
         store::identity::ensure_workspace(&mut tx, DEFAULT_WORKSPACE, now).await?;
+        store::tracking::experiment::ensure(&mut tx, DEFAULT_WORKSPACE, DEFAULT_EXPERIMENT_ID, DEFAULT_EXPERIMENT, now).await?;
         if store::identity::count_keys(&mut tx).await? > 0 {
             tx.commit().await?;
             return Ok(None);

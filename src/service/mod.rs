@@ -12,6 +12,7 @@ mod monitoring;
 mod observe;
 mod runs;
 mod serving;
+mod tracking;
 mod training;
 mod workers;
 
@@ -35,6 +36,7 @@ pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
+pub use tracking::{Batch, Entry, NewTrackedRun, RunChange, SearchRequest, Tracking};
 pub use training::Training;
 pub use workers::Workers;
 
@@ -124,6 +126,11 @@ impl App {
     /// What is loaded, and answers.
     pub fn serving(&self) -> Serving<'_> {
         Serving(self)
+    }
+
+    /// Experiments and runs as MLflow's clients know them.
+    pub fn tracking(&self) -> Tracking<'_> {
+        Tracking(self)
     }
 
     /// Attempts of training jobs.

@@ -8,13 +8,14 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::{Db, Result};
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("workspaces and keys", include_str!("../../migrations/0001_workspaces_and_keys.sql")),
     ("datasets and blobs", include_str!("../../migrations/0002_datasets_and_blobs.sql")),
     ("experiments and runs", include_str!("../../migrations/0003_experiments_and_runs.sql")),
     ("jobs", include_str!("../../migrations/0004_jobs.sql")),
     ("registry", include_str!("../../migrations/0005_registry.sql")),
     ("serving and monitoring", include_str!("../../migrations/0006_serving_and_monitoring.sql")),
+    ("mlflow tracking", include_str!("../../migrations/0007_mlflow_tracking.sql")),
 ];
 
 /// Number of the newest migration that this program knows.

@@ -141,34 +141,7 @@ pub async fn input_digests(tx: &mut Tx, run_seq: i64) -> Result<Vec<String>> {
 /// Appends points as a set: one that is there already changes nothing. Keys are locked in their order, so that two batches
 /// can't wait for each other.
 pub async fn append_metrics(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[MetricPoint]) -> Result<()> {
-    let mut by_key: BTreeMap<&str, Vec<&MetricPoint>> = BTreeMap::new();
-    for point in points {
-        by_key.entry(&point.key).or_default().push(point);
-    }
-    for (key, points) in by_key {
-        let Some(first) = points.first() else { continue };
-        let (seq, step, timestamp, bits): (i64, i64, i64, i64) = on!(tx, conn => sqlx::query_as(
-            "insert into metric_keys (run_seq, key, latest_step, latest_timestamp, latest_bits, points) values ($1, $2, $3, $4, $5, 0)
-             on conflict (run_seq, key) do update set points = metric_keys.points
-             returning seq, latest_step, latest_timestamp, latest_bits")
-            .bind(run_seq).bind(key).bind(first.step).bind(first.timestamp).bind(to_bits(first.value.0)).fetch_one(conn).await?);
-        let mut added = 0;
-        let mut latest = (step, timestamp, bits);
-        for point in points {
-            let bits = to_bits(point.value.0);
-            added += on!(tx, conn => sqlx::query(
-                "insert into metric_points (key_seq, step, timestamp, bits, attempt_no, superseded) values ($1, $2, $3, $4, $5, false)
-                 on conflict do nothing")
-                .bind(seq).bind(point.step).bind(point.timestamp).bind(bits).bind(attempt_no).execute(conn).await?.rows_affected());
-            if later((point.step, point.timestamp, bits), latest) {
-                latest = (point.step, point.timestamp, bits);
-            }
-        }
-        on!(tx, conn => done(sqlx::query(
-            "update metric_keys set latest_step = $2, latest_timestamp = $3, latest_bits = $4, points = points + $5 where seq = $1")
-            .bind(seq).bind(latest.0).bind(latest.1).bind(latest.2).bind(added.cast_signed()).execute(conn).await?));
-    }
-    Ok(())
+    super::tracking::metric::append(tx, run_seq, attempt_no, points).await
 }
 
 /// Hides the points of earlier attempts above `step`, and finds the latest of what stays visible.
@@ -205,7 +178,7 @@ pub async fn history(tx: &mut Tx, run_seq: i64, key: &str, after: (i64, i64, i64
 }
 
 /// Orders points as MLflow does for "latest": by step, then timestamp, then value; NaN is below every number.
-fn later(a: (i64, i64, i64), b: (i64, i64, i64)) -> bool {
+pub(crate) fn later(a: (i64, i64, i64), b: (i64, i64, i64)) -> bool {
     let value = |bits| Some(from_bits(bits)).filter(|v| !v.is_nan()).map_or(f64::NEG_INFINITY, |v| v);
     (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| value(a.2).total_cmp(&value(b.2))).is_gt()
 }

@@ -9,6 +9,7 @@ mod command_line;
 mod faults;
 mod flows;
 mod jobs;
+mod mlflow;
 mod numbers;
 mod runs;
 mod schema;

@@ -10,7 +10,7 @@ use crate::support::db::Engine;
 async fn every_route_answers_with_success_in_some_story() {
     let engine = Engine::Sqlite;
     let api = Api::new(engine).await;
-    let rows: BTreeSet<String> = api.policy.iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    let rows: BTreeSet<String> = api.policy.iter().filter(|row| row.documented).map(|row| format!("{} {}", row.method, row.path)).collect();
     for path in ["/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/app.js", "/docs/style.css"] {
         api.send(get(path)).await.expect(200);
     }

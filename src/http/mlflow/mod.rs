@@ -1,0 +1,152 @@
+//! The door for MLflow's clients: tracking and the artifact proxy, under `/api/2.0`, `/api/3.0` and their `/ajax-api`
+//! spellings. `request` reads bodies and queries as MLflow's protobufs do, `refusal` writes its errors, `wire` its answers;
+//! the other files hold handlers by noun. docs/mlflow-compatibility.md lists where answers differ from MLflow's own.
+
+mod artifact;
+mod experiment;
+mod log;
+mod refusal;
+mod request;
+mod run;
+mod search;
+mod wire;
+
+use axum::Json;
+use axum::handler::Handler;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use serde_json::json;
+
+use super::problem::Problem;
+use super::routes::Routes;
+use crate::domain::identity::{Permission, Role};
+use crate::service::App;
+
+/// The version whose answers these are. Clients look at it before they use what is new.
+pub const COMPATIBLE_WITH: &str = "3.17.2";
+
+const PREFIXES: [&str; 4] = ["/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"];
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let mut door = Door(routes);
+    door.open("/health", || async { "OK" });
+    door.open("/version", || async { COMPATIBLE_WITH });
+    for prefix in PREFIXES {
+        door.open(&format!("{prefix}/mlflow/server-info"), server_info);
+    }
+
+    door.write("experiments/create", experiment::create);
+    door.read("experiments/get", experiment::get);
+    door.read("experiments/get-by-name", experiment::get_by_name);
+    door.read("experiments/search", search::experiments);
+    door.find("experiments/search", search::experiments);
+    door.write("experiments/update", experiment::update);
+    door.write("experiments/delete", experiment::delete);
+    door.write("experiments/restore", experiment::restore);
+    door.write("experiments/set-experiment-tag", experiment::set_tag);
+    door.write("experiments/delete-experiment-tag", experiment::delete_tag);
+
+    door.write("runs/create", run::create);
+    door.read("runs/get", run::get);
+    door.write("runs/update", run::update);
+    door.write("runs/delete", run::delete);
+    door.write("runs/restore", run::restore);
+    door.find("runs/search", search::runs);
+    door.find("logged-models/search", search::logged_models);
+
+    door.write("runs/log-metric", log::metric);
+    door.write("runs/log-parameter", log::param);
+    door.write("runs/log-batch", log::batch);
+    door.write("runs/set-tag", log::set_tag);
+    door.write("runs/delete-tag", log::delete_tag);
+    door.write("runs/log-inputs", log::inputs);
+    door.read("metrics/get-history", run::history);
+    door.read("metrics/get-history-bulk", run::history_bulk);
+    door.read("metrics/get-history-bulk-interval", run::history_sampled);
+
+    door.read("artifacts/list", artifact::list_of_run);
+    door.artifact("GET", "", Role::Viewer, artifact::list);
+    door.artifact("GET", "/{*artifact_path}", Role::Viewer, artifact::download);
+    door.artifact("PUT", "/{*artifact_path}", Role::Developer, artifact::upload);
+    door.artifact("DELETE", "/{*artifact_path}", Role::Developer, artifact::delete);
+    door.add(Permission::AtLeast(Role::Viewer), "GET", "/get-artifact", artifact::download_of_run);
+    door.0
+}
+
+/// Registers handlers under all spellings, each with its policy row.
+struct Door(Routes);
+
+impl Door {
+    fn add<H: Handler<T, App>, T: 'static>(&mut self, permission: Permission, method: &str, path: &str, handler: H) {
+        let routes = std::mem::replace(&mut self.0, Routes::new());
+        self.0 = routes.add_dialect(permission, method, path, answer(method, handler));
+    }
+
+    fn open<H: Handler<T, App>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.add(Permission::Public, "GET", path, handler);
+    }
+
+    fn everywhere<H: Handler<T, App>, T: 'static>(&mut self, role: Role, method: &str, path: &str, handler: H) {
+        for prefix in PREFIXES {
+            self.add(Permission::AtLeast(role), method, &format!("{prefix}/{path}"), handler.clone());
+        }
+    }
+
+    fn read<H: Handler<T, App>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.everywhere(Role::Viewer, "GET", &format!("mlflow/{path}"), handler);
+    }
+
+    /// A search, which is asked by POST and changes nothing.
+    fn find<H: Handler<T, App>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.everywhere(Role::Viewer, "POST", &format!("mlflow/{path}"), handler);
+    }
+
+    fn write<H: Handler<T, App>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.everywhere(Role::Developer, "POST", &format!("mlflow/{path}"), handler);
+    }
+
+    fn artifact<H: Handler<T, App>, T: 'static>(&mut self, method: &str, path: &str, role: Role, handler: H) {
+        self.everywhere(role, method, &format!("mlflow-artifacts/artifacts{path}"), handler);
+    }
+}
+
+fn answer<H: Handler<T, App>, T: 'static>(method: &str, handler: H) -> MethodRouter<App> {
+    let filter = match method {
+        "GET" => MethodFilter::GET,
+        "PUT" => MethodFilter::PUT,
+        "DELETE" => MethodFilter::DELETE,
+        _ => MethodFilter::POST,
+    };
+    on(filter, handler)
+}
+
+/// Tells whether a path belongs to this door, whether or not something is there.
+pub(super) fn is_here(path: &str) -> bool {
+    path == "/get-artifact" || PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// Writes a refusal of the gate in this dialect.
+pub(super) fn refuse(problem: &Problem) -> Response {
+    refusal::of_gate(problem).into_response()
+}
+
+/// Answers where nothing is. Clients take a 404 that is not JSON as "this server is older than I am".
+pub(super) fn nothing_here() -> Response {
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], "there is nothing at this path").into_response()
+}
+
+/// Tells clients what they may use. It is asked before they log in.
+async fn server_info() -> Response {
+    Json(json!({
+        "store_type": "SqlStore",
+        "workspaces_enabled": false,
+        "trace_archival_enabled": false,
+        "multipart_uploads_enabled": false,
+        "multipart_downloads_enabled": false,
+        "presigned_upload_run_id_supported": false,
+        "presigned_upload_model_id_supported": false,
+        "features_enabled": { "gateway": false },
+    }))
+    .into_response()
+}
