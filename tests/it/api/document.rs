@@ -52,7 +52,7 @@ async fn every_operation_says_what_it_takes_and_how_it_fails() {
         let takes_key = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
         assert_eq!(takes_key, method == "POST" && path.starts_with("/api/"), "{method} {path}");
     }
-    for row in api.policy.iter().filter(|row| !row.path.contains("{*")) {
+    for row in api.policy.iter().filter(|row| row.documented && !row.path.contains("{*")) {
         let operation = &document["paths"][&row.path][row.method.to_lowercase()];
         assert!(operation.is_object(), "{} {} is not documented", row.method, row.path);
     }

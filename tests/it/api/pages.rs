@@ -63,7 +63,7 @@ async fn inserts_shift_no_page() {
         let found = walk(&api, "/api/v1/runs", async |_| drop(run("late").await)).await;
         assert_eq!(names(&found, "run_name"), ["r5", "r4", "r3", "r2", "r1"].map(str::to_owned), "{engine:?}");
         let found = walk(&api, "/api/v1/experiments", async |_| {}).await;
-        assert_eq!(names(&found, "name"), ["late", "r1", "r2", "r3", "r4", "r5"].map(str::to_owned), "{engine:?}");
+        assert_eq!(names(&found, "name"), ["Default", "late", "r1", "r2", "r3", "r4", "r5"].map(str::to_owned), "{engine:?}");
 
         let path = format!("/api/v1/runs/{}/metrics", first["run_id"].as_str().unwrap());
         let log = async |steps: std::ops::Range<i64>| {

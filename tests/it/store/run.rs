@@ -32,7 +32,7 @@ async fn runs_belong_to_experiments_and_are_listed_newest_first() {
         ensure_experiment(&mut tx, WS, "Storms", "e3", START).await.unwrap();
         ensure_experiment(&mut tx, OTHER, "tides", "e4", START).await.unwrap();
         let names: Vec<_> = list_experiments(&mut tx, WS, "", 9).await.unwrap().into_iter().map(|e| e.name).collect();
-        assert_eq!(names, ["Storms", "tides"], "{engine:?}");
+        assert_eq!(names, ["Default", "Storms", "tides"], "{engine:?}");
         for (id, experiment) in [("r1", "e1"), ("r2", "e3"), ("r3", "e1")] {
             insert(&mut tx, WS, &new(id, experiment), START).await.unwrap();
         }
