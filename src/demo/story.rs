@@ -124,12 +124,6 @@ async fn predict(client: &Client, files: &Files, version: &Value) -> Result<(), 
 
 async fn drift(client: &Client, files: &Files, version: &Value) -> Result<(), String> {
     heading("7. Watch it: a scanner whose scale is off by 15 % sends what it measures");
-    let path = format!("/api/v1/models/{MODEL}/monitor");
-    // nine of the 31 columns depend on the scale, which the default of three in ten would let pass
-    let rules = json!({ "rules": { "drifted_share": 0.25 } });
-    client.show(&path, &format!(" -X PUT -H 'content-type: application/json' -d '{rules}'"));
-    answer(client.request(Method::PUT, &path).json(&rules)).await?;
-    println!("  → a window is drifted when a quarter of its columns are");
     client.show(PREDICT, &format!(" -H 'content-type: application/json' -d @{}", quoted(&files.drifted())));
     let from = SystemClock.now();
     send(client, true).await?;
