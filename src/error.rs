@@ -124,12 +124,13 @@ impl From<crate::store::Error> for Error {
 impl From<crate::blob::BlobError> for Error {
     fn from(error: crate::blob::BlobError) -> Self {
         use crate::blob::BlobErrorKind as B;
-        let kind = match error.kind {
-            B::Unavailable => Kind::Unavailable,
-            B::TooLarge => Kind::TooLarge,
-            _ => Kind::Internal,
+        let (kind, code) = match error.kind {
+            B::Unavailable => (Kind::Unavailable, "unavailable"),
+            B::StorageFull => (Kind::Unavailable, "storage_full"),
+            B::DigestMismatch | B::SizeMismatch | B::NotFound => (Kind::Conflict, "digest_mismatch"),
+            B::TooLarge | B::InvalidRoot | B::InvalidKey | B::Interrupted | B::Io => (Kind::Internal, "internal"),
         };
-        Self::new(kind, error.code(), error.to_string()).caused_by(error)
+        Self::new(kind, code, error.to_string()).caused_by(error)
     }
 }
 

@@ -74,8 +74,12 @@ impl Observations {
         self.waiting.fetch_sub(seen.values(), Ordering::Relaxed);
     }
 
-    /// Waits until everything that was put in before is in the database, or the recorder has ended.
+    /// Waits until everything that was put in before is in the database, or the recorder has ended. Where none has begun, nothing
+    /// is waited for.
     pub async fn flush(&self) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return;
+        }
         let (done, wait) = oneshot::channel();
         if self.tell.send(Item::Flush(done)).await.is_ok() {
             let _ = wait.await;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -75,7 +75,14 @@ fn told_ready(app: &App, caller: &Caller, model: &str, which: Selector<'_>) -> R
     json(if ready { StatusCode::OK } else { StatusCode::NOT_FOUND }, write_model_ready(model, ready))
 }
 
-async fn infer(State(app): State<App>, caller: Caller, Path(model): Path<String>, body: Body) -> Result<Response, Refusal> {
+async fn infer(
+    State(app): State<App>,
+    caller: Caller,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    refuse_binary(&headers)?;
     answer(&app, &caller, &model, Selector::Default, body).await
 }
 
@@ -83,8 +90,10 @@ async fn version_infer(
     State(app): State<App>,
     caller: Caller,
     Path((model, version)): Path<(String, String)>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    refuse_binary(&headers)?;
     answer(&app, &caller, &model, number(&version)?, body).await
 }
 
@@ -98,6 +107,15 @@ async fn answer(app: &App, caller: &Caller, model: &str, which: Selector<'_>, bo
     let named: Vec<(&str, &Tensor)> = names.zip(&outputs).collect();
     let body = write_infer(model, &served.version.to_string(), request.id.as_deref(), &named);
     Ok(answered(&served, body))
+}
+
+/// Tells clients of the binary extension, which is not announced, what to do instead of what is wrong with their bytes.
+fn refuse_binary(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key("inference-header-content-length") {
+        let message = "binary tensors are not offered; send the data as JSON (binary_data=False in tritonclient)";
+        return Err(Refusal(StatusCode::BAD_REQUEST, message.to_owned()));
+    }
+    Ok(())
 }
 
 fn number(version: &str) -> Result<Selector<'_>, Refusal> {

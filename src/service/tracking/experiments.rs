@@ -128,7 +128,7 @@ pub(super) async fn active(tx: &mut Tx, caller: &Caller, id: &str) -> Result<Tra
     let experiment = find(tx, caller, id).await?;
     if experiment.stage != Stage::Active {
         let message = format!("The experiment {id} must be in the 'active' state. Current state is {}.", experiment.stage.as_str());
-        return Err(Error::invalid("experiment_deleted", message));
+        return Err(Error::invalid("experiment_not_active", message));
     }
     Ok(experiment)
 }

@@ -53,6 +53,9 @@ pub async fn story(engine: Engine) -> (Value, BTreeSet<String>) {
         let outputs = &by_columns["outputs"];
         assert_eq!(data, &flat(outputs.get(name).unwrap_or(outputs)), "{name}");
     }
+    let binary = post("/v2/models/leaving/infer").json(tensors.clone()).header("inference-header-content-length", "20");
+    let refused = api.send(binary).await.expect(400).json();
+    assert!(refused["error"].as_str().unwrap().contains("binary_data=False"), "{refused}");
     let versioned = api.send(post("/v2/models/leaving/versions/1/infer").json(tensors.clone())).await.expect(200).json();
     assert_eq!(versioned["outputs"], inferred["outputs"]);
 
