@@ -7,8 +7,14 @@ use crate::domain::run::MetricPoint;
 use crate::store::run::{later, to_bits};
 use crate::store::{Result, Tx, on};
 
-/// Rows of one statement: few enough for the bound values of either engine.
-const ROWS: usize = 500;
+/// Rows of one statement. SQLite takes few large ones best; for Postgres the bound values fit into one TLS record, since a message
+/// of several waits for an acknowledgement in its middle (see `store::connect`).
+fn rows_of(tx: &Tx) -> usize {
+    match tx {
+        Tx::Postgres(_) => 200,
+        Tx::Sqlite(_) => 500,
+    }
+}
 
 /// Step, timestamp and value bits.
 type Point = (i64, i64, i64);
@@ -30,11 +36,12 @@ pub async fn append(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[Metric
     }
     let named: Vec<(&str, Vec<Point>)> = by_name.into_iter().collect();
     let mut keys: BTreeMap<i64, Key> = BTreeMap::new();
-    for chunk in named.chunks(ROWS) {
+    let most = rows_of(tx);
+    for chunk in named.chunks(most) {
         lock(tx, run_seq, chunk, &mut keys).await?;
     }
     let rows: Vec<(i64, Point)> = keys.iter().flat_map(|(seq, key)| key.points.iter().map(|point| (*seq, *point))).collect();
-    for chunk in rows.chunks(ROWS) {
+    for chunk in rows.chunks(most) {
         for (seq,) in insert(tx, attempt_no, chunk).await? {
             if let Some(key) = keys.get_mut(&seq) {
                 key.added += 1;
@@ -50,7 +57,7 @@ pub async fn append(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[Metric
         }
     }
     let changed: Vec<(i64, &Key)> = keys.iter().filter(|(_, key)| key.changed || key.added > 0).map(|(seq, key)| (*seq, key)).collect();
-    for chunk in changed.chunks(ROWS) {
+    for chunk in changed.chunks(most) {
         summarise(tx, chunk).await?;
     }
     Ok(())
