@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::migrate::MigrateError;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -16,6 +17,9 @@ use crate::config::Config;
 use crate::service::{App, Parts};
 use crate::store::{self, Db, Options, migrate};
 use crate::{config, http, queue, telemetry, worker};
+
+/// How often the samples of histograms are summed up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Opens database and object store, brings the schema up to date and installs the first key.
 /// Returns the service and, at the very first start, the generated admin key.
@@ -98,7 +102,7 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
     let local = listener.local_addr().map_err(|e| e.to_string())?;
     let (app, key) = open(config).await?;
     show_once(key.as_deref());
-    let doors = http::build(&app, metrics)?;
+    let doors = http::build(&app, metrics.clone())?;
     println!("slipway listens on http://{local}");
     if let Some(tell) = tell {
         let _ = tell.send(Started { url: format!("http://{local}"), key });
@@ -108,9 +112,14 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
     // the recorder ends after the doors: requests that are let finish are counted too
     let (drained, recording) = watch::channel(false);
     background.serve(&app, &stop, recording);
+    background.count(metrics, &stop);
     let mut draining = stop.clone();
-    let server = axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { drop(stop.wait_for(|stopping| *stopping).await) });
+    let closing = app.clone();
+    let server =
+        axum::serve(listener, doors.router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(async move {
+            drop(stop.wait_for(|stopping| *stopping).await);
+            closing.events().close();
+        });
     tokio::select! {
         result = async { server.await } => result.map_err(|e| e.to_string())?,
         () = async {
@@ -166,6 +175,16 @@ impl Background {
         self.0.spawn(async move { recording.monitoring().record(drained).await });
         let (scanning, stopped) = (app.clone(), stop.clone());
         self.0.spawn(async move { scanning.monitoring().run(stopped).await });
+    }
+
+    /// Sums up the samples of histograms now and then, whether or not somebody asks for them.
+    fn count(&mut self, metrics: Option<PrometheusHandle>, stop: &watch::Receiver<bool>) {
+        let (Some(metrics), mut stop) = (metrics, stop.clone()) else { return };
+        self.0.spawn(async move {
+            while tokio::time::timeout(UPKEEP, stop.wait_for(|stopping| *stopping)).await.is_err() {
+                metrics.run_upkeep();
+            }
+        });
     }
 
     /// Waits for everything to end, which a stop makes it do.

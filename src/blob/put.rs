@@ -84,6 +84,10 @@ impl BlobStore {
             }
             None => self.put_remote(&key, size, source).await?,
         };
+        if !fresh {
+            // what lies there may have rotted since it was written
+            self.verify(&key).await?;
+        }
         Ok(Stored { digest: key.digest(), key, size, fresh })
     }
 

@@ -24,6 +24,18 @@ impl BlobStore {
         Ok(stream::verified(self.read(key, None).await?, key.clone()))
     }
 
+    /// Reads a whole object and checks it.
+    ///
+    /// # Errors
+    /// As [`Self::get`] and its stream.
+    pub async fn verify(&self, key: &BlobKey) -> Result<(), BlobError> {
+        let mut stream = self.get(key).await?;
+        while let Some(chunk) = stream.next().await {
+            chunk?;
+        }
+        Ok(())
+    }
+
     /// Reads a whole object of at most `limit` bytes into memory and checks it.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
+use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
@@ -131,8 +132,18 @@ async fn run(app: App, repeat: Repeat, mut reserved: Reservation, request: Reque
         match tokio::time::timeout(RENEWAL, &mut work).await {
             Ok(outcome) => break outcome,
             Err(_) => {
-                if let Err(e) = app.idempotency().renew(&mut reserved).await {
+                // both go on: the renewal may have to wait for the writer that the work holds
+                let keys = app.idempotency();
+                let renewal = std::pin::pin!(keys.renew(&mut reserved));
+                let (done, renewed) = match select(&mut work, renewal).await {
+                    Either::Left((outcome, renewal)) => (Some(outcome), renewal.await.map(drop)),
+                    Either::Right((renewed, _)) => (None, renewed.map(drop)),
+                };
+                if let Err(e) = renewed {
                     tracing::warn!(error = %e, "the reservation of an idempotency key was not renewed");
+                }
+                if let Some(outcome) = done {
+                    break outcome;
                 }
             }
         }

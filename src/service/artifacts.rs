@@ -2,11 +2,14 @@
 
 use super::App;
 use super::models::is_damage;
-use crate::blob::{BlobKey, BlobStream, Digest};
+use crate::blob::{BlobError, BlobKey, BlobStream, Digest, Stored};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
 use crate::error::{Error, Result};
 use crate::store;
+
+/// Damaged objects that are passed over in one put.
+const REPAIRS: u32 = 3;
 
 /// Whose files.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,36 @@ pub enum Owner<'a> {
         /// The version.
         version: i64,
     },
+}
+
+/// Stores bytes that have a digest, and returns the generation under which they are. Where the object that is there already turns
+/// out to be damaged, the next generation takes its place, and with its row in that of every owner.
+pub(super) async fn keep<F>(app: &App, workspace: &str, digest: &str, put: impl Fn(u32) -> F) -> Result<u32>
+where
+    F: Future<Output = Result<Stored, BlobError>>,
+{
+    let mut tx = app.db().read().await?;
+    let first = store::artifact::find_generation(&mut tx, workspace, digest).await?;
+    drop(tx);
+    keep_from(first, put).await
+}
+
+/// As [`keep`], from a generation on.
+pub(super) async fn keep_from<F>(first: u32, put: impl Fn(u32) -> F) -> Result<u32>
+where
+    F: Future<Output = Result<Stored, BlobError>>,
+{
+    let mut generation = first;
+    loop {
+        match put(generation).await {
+            Ok(_) => return Ok(generation),
+            Err(e) if is_damage(&e) && generation < first + REPAIRS => {
+                tracing::error!(error = %e, "a stored object is damaged; its bytes are stored again");
+                generation += 1;
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 /// Use cases of files.

@@ -5,6 +5,7 @@ use futures::Stream;
 use serde_json::Value;
 
 use super::App;
+use super::artifacts::keep_from;
 use crate::blob::{BlobErrorKind, BlobKey, BlobStream, Digest, Spool};
 use crate::data::{self, Inspection, Overrides};
 use crate::domain::check_name;
@@ -69,7 +70,7 @@ impl Datasets<'_> {
             // the stored object is damaged: what was sent takes its place under a new name
             generation += 1;
         }
-        app.blobs().put_spool(&caller.workspace, generation, &spool).await?;
+        let generation = keep_from(generation, |generation| app.blobs().put_spool(&caller.workspace, generation, &spool)).await?;
         let (now, id, dataset_id) = (app.now(), app.new_id(), app.new_id());
         let mut tx = app.db().begin().await?;
         let ws = &caller.workspace;

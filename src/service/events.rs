@@ -34,6 +34,17 @@ impl Events<'_> {
         self.0.0.committed.subscribe()
     }
 
+    /// Sends those away who wait for events: the process stops.
+    pub fn close(&self) {
+        self.0.0.closing.send_replace(true);
+        self.0.nudge();
+    }
+
+    /// Tells whether the process stops.
+    pub fn is_closing(&self) -> bool {
+        *self.0.0.closing.borrow()
+    }
+
     /// Waits until something may have been committed.
     pub async fn changed(watch: &mut watch::Receiver<u64>) {
         let _ = tokio::time::timeout(POLL, watch.changed()).await;

@@ -337,6 +337,9 @@ async fn write(
     if to.state == JobState::Pending && from.control.state != JobState::Pending {
         queue::push(tx, id, to.retry_at).await?;
     }
+    if to.state.is_final() {
+        store::job::delete_checkpoints(tx, id).await?;
+    }
     let actor = Caller { workspace: from.workspace.clone(), ..caller.clone() };
     follow_up(tx, &actor, id, from, to, now).await?;
     Ok(true)

@@ -62,6 +62,8 @@ pub struct Parts {
     pub ids: Arc<dyn Ids>,
     /// Counts commits of this process that readers of events may want to look at.
     pub committed: watch::Sender<u64>,
+    /// Becomes true when the doors close: those who wait for events go.
+    pub closing: watch::Sender<bool>,
     /// What this process serves.
     pub deck: Deck,
     /// Predictions on their way to monitoring.
@@ -72,8 +74,8 @@ impl Parts {
     /// Completes what differs between processes with what does not.
     pub fn new(config: Config, db: Db, blobs: BlobStore, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let deck = Deck::new(ids.next());
-        let (committed, _) = watch::channel(0);
-        Self { config, db, blobs, clock, ids, committed, deck, observations: Observations::default() }
+        let ((committed, _), (closing, _)) = (watch::channel(0), watch::channel(false));
+        Self { config, db, blobs, clock, ids, committed, closing, deck, observations: Observations::default() }
     }
 }
 
@@ -192,6 +194,7 @@ impl App {
     pub async fn tidy(&self) -> crate::error::Result<()> {
         crate::queue::prune(self.db(), self.now()).await?;
         self.idempotency().prune().await?;
+        self.monitoring().prune().await?;
         Ok(())
     }
 

@@ -8,7 +8,8 @@ use crate::domain::time::Timestamp;
 pub async fn record_blob(tx: &mut Tx, workspace: &str, digest: &str, generation: u32, size: i64, at: Timestamp) -> Result<()> {
     on!(tx, conn => done(sqlx::query(
         "insert into blobs (workspace, digest, generation, size_bytes, state, created_at, touched_at) values ($1, $2, $3, $4, 'live', $5, $5)
-         on conflict (workspace, digest) do update set generation = excluded.generation, state = 'live', touched_at = excluded.touched_at")
+         on conflict (workspace, digest) do update set state = 'live',
+            generation = case when excluded.generation > blobs.generation then excluded.generation else blobs.generation end, touched_at = excluded.touched_at")
         .bind(workspace).bind(digest).bind(i64::from(generation)).bind(size).bind(at.0).execute(conn).await?));
     Ok(())
 }

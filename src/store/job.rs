@@ -259,7 +259,7 @@ pub async fn list_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<
         .bind(before.0).bind(limit).fetch_all(conn).await?))
 }
 
-/// Records how far a job is, if the epoch is current.
+/// Records how far a job is. The caller holds the job's row.
 pub async fn set_progress(tx: &mut Tx, id: &str, progress: &crate::domain::job::Progress) -> Result<()> {
     on!(tx, conn => done(sqlx::query("update job_records set progress_json = $2 where id = $1").bind(id).bind(to_json(progress)).execute(conn).await?));
     Ok(())
@@ -269,6 +269,12 @@ pub async fn set_progress(tx: &mut Tx, id: &str, progress: &crate::domain::job::
 pub async fn latest_checkpoint(tx: &mut Tx, job_id: &str) -> Result<Option<(i64, String, i64)>> {
     Ok(on!(tx, conn => sqlx::query_as("select step, digest, size_bytes from checkpoints where job_id = $1 order by step desc limit 1")
         .bind(job_id).fetch_optional(conn).await?))
+}
+
+/// Forgets the checkpoints of a job that has ended.
+pub async fn delete_checkpoints(tx: &mut Tx, job_id: &str) -> Result<()> {
+    on!(tx, conn => done(sqlx::query("delete from checkpoints where job_id = $1").bind(job_id).execute(conn).await?));
+    Ok(())
 }
 
 /// Records a checkpoint whose object was written.

@@ -95,10 +95,11 @@ impl Error {
             Self::Database(
                 sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed,
             ) => true,
-            // 57P0x: the server is shutting down or starting; 53xxx: out of connections or memory; 5 and 261: SQLite is busy
-            Self::Database(sqlx::Error::Database(e)) => {
-                e.code().is_some_and(|c| c.starts_with("57P") || c.starts_with("53") || c == "5" || c == "261")
-            }
+            // 57P0x: the server is shutting down or starting; 53xxx: out of connections or memory; 40P01 and 40001: lost to another
+            // transaction; 55P03 and 57014: waited too long; 5 and 261: SQLite is busy
+            Self::Database(sqlx::Error::Database(e)) => e.code().is_some_and(|c| {
+                c.starts_with("57P") || c.starts_with("53") || ["40P01", "40001", "55P03", "57014", "5", "261"].contains(&&*c)
+            }),
             _ => false,
         }
     }

@@ -76,6 +76,9 @@ pub(super) async fn stream(
     let events =
         stream::unfold((app, caller, start, watch, Vec::<Event>::new()), |(app, caller, mut seq, mut watch, mut ready)| async move {
             while ready.is_empty() {
+                if app.events().is_closing() {
+                    return None;
+                }
                 watch.mark_unchanged();
                 match app.events().list_after(&caller, seq, 500).await {
                     Ok(mut events) => {

@@ -86,7 +86,7 @@ impl Models<'_> {
         Ok(Page::cut(rows, page, |version| version.version.to_string()))
     }
 
-    /// Moves a version to a state that people choose. Deleting is refused while an alias points to it; a quarantined version becomes
+    /// Moves a version to a state that people choose. Deleting is refused while an alias points to it; a version becomes
     /// ready only after its bytes were read and found right.
     pub async fn set_state(&self, caller: &Caller, name: &str, version: i64, to: ModelVersionState) -> Result<ModelVersion> {
         let found = self.get_version(caller, name, version).await?;
@@ -97,10 +97,12 @@ impl Models<'_> {
         if to != ModelVersionState::Ready && !found.aliases.is_empty() {
             return Err(Error::conflict("version_in_use", "an alias points to the version").with("aliases", found.aliases.clone()));
         }
-        if found.status == ModelVersionState::Quarantined {
+        if to == ModelVersionState::Ready {
             self.verify(caller, &found).await?;
         }
-        self.change(caller, &found, to, "").await?;
+        if !self.change(caller, &found, to, "").await? {
+            return Err(Error::conflict("invalid_state", "the version was changed by somebody else"));
+        }
         if to == ModelVersionState::Deleted {
             return Ok(ModelVersion { status: to, ..found });
         }

@@ -1,7 +1,5 @@
 //! Whether the stored bytes of a version are still those that were registered.
 
-use futures::StreamExt as _;
-
 use super::Models;
 use crate::blob::{BlobError, BlobErrorKind, BlobKey, Digest};
 use crate::domain::artifact::{Artifact, manifest_digest};
@@ -26,17 +24,9 @@ impl Models<'_> {
             return Err(self.quarantine(caller, version, "its files are not those of its manifest").await?);
         }
         for (file, key) in files.iter().zip(keys) {
-            if let Err(e) = self.read(&key).await {
+            if let Err(e) = app.blobs().verify(&key).await {
                 return Err(self.judge(caller, version, file, e).await?);
             }
-        }
-        Ok(())
-    }
-
-    async fn read(&self, key: &BlobKey) -> Result<(), BlobError> {
-        let mut stream = self.0.blobs().get(key).await?;
-        while let Some(bytes) = stream.next().await {
-            bytes?;
         }
         Ok(())
     }

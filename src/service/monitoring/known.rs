@@ -11,7 +11,7 @@ use crate::stats::baseline::{Baseline, WindowError};
 use crate::stats::reference::{PREDICTED_CLASS, PREDICTION, Reference, likeliest};
 use crate::stats::rules::Rules;
 use crate::stats::window::WindowProfile;
-use crate::store;
+use crate::store::{self, Tx};
 
 /// Versions whose reference is kept in memory.
 const MOST: usize = 256;
@@ -33,7 +33,9 @@ impl Cache {
         if let Some(known) = self.0.get(version_id) {
             return Ok(known.clone());
         }
-        let known = Known::read(app, workspace, version_id).await?.map(Arc::new);
+        let mut tx = app.db().read().await?;
+        let known = Known::read(&mut tx, workspace, version_id).await?.map(Arc::new);
+        drop(tx);
         if self.0.len() == MOST {
             self.0.clear();
         }
@@ -43,9 +45,8 @@ impl Cache {
 }
 
 impl Known {
-    pub(super) async fn read(app: &App, workspace: &str, version_id: &str) -> Result<Option<Self>> {
-        let mut tx = app.db().read().await?;
-        let Some(text) = store::model::find_reference(&mut tx, workspace, version_id).await? else { return Ok(None) };
+    pub(super) async fn read(tx: &mut Tx, workspace: &str, version_id: &str) -> Result<Option<Self>> {
+        let Some(text) = store::model::find_reference(tx, workspace, version_id).await? else { return Ok(None) };
         let broken = |e: Box<dyn std::error::Error + Send + Sync>| Error::internal("a stored reference can't be read").caused_by(e);
         let reference: Reference = serde_json::from_str(&text).map_err(|e| broken(e.into()))?;
         let baseline = Baseline::new(reference.columns()).map_err(|e| broken(e.into()))?;

@@ -28,6 +28,10 @@ use recorder::Recorder;
 
 /// Closed windows that are looked at again for rows that came late.
 const LOOK_BACK: i64 = 3;
+/// A report that loses a race is made again this often.
+const RACES: usize = 5;
+/// An hour.
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Minutes are kept this long.
 const KEPT_MS: i64 = 30 * 24 * 60 * MINUTE_MS;
 
@@ -64,6 +68,13 @@ impl Monitoring<'_> {
         }
     }
 
+    /// Deletes minutes that are too old to be compared.
+    pub async fn prune(&self) -> Result<()> {
+        let mut tx = self.0.db().begin().await?;
+        store::monitor::prune(&mut tx, self.0.now().0 - KEPT_MS).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Compares every closed window that has not been compared; returns the number of reports. Safe to run in several processes at
     /// once: each window is reported by one.
     pub async fn scan(&self) -> Result<usize> {
@@ -71,17 +82,25 @@ impl Monitoring<'_> {
         let now = app.now();
         let mut tx = app.db().begin().await?;
         store::monitor::ensure_all(&mut tx, DEFAULT_WINDOW_MS, now).await?;
-        store::monitor::prune(&mut tx, now.0 - KEPT_MS).await?;
         tx.commit().await?;
         let mut tx = app.db().read().await?;
         let watched = store::monitor::list(&mut tx, None).await?;
         drop(tx);
         let mut reports = 0;
-        for mut model in watched {
-            reports += self.look_again(&model).await?;
-            while let Some(made) = self.next_window(&mut model).await? {
-                reports += made;
+        for model in watched {
+            let name = model.monitor.model.clone();
+            match self.scan_model(model).await {
+                Ok(made) => reports += made,
+                Err(e) => tracing::error!(error = %e, model = name, "the windows of a model could not be compared"),
             }
+        }
+        Ok(reports)
+    }
+
+    async fn scan_model(&self, mut model: Watched) -> Result<usize> {
+        let mut reports = self.look_again(&model).await?;
+        while let Some(made) = self.next_window(&mut model).await? {
+            reports += made;
         }
         Ok(reports)
     }
@@ -151,12 +170,19 @@ impl Monitoring<'_> {
         let active = store::monitor::list_active(&mut tx, &watched.model_id, from, to).await?;
         let mut findings = Vec::new();
         for (version_id, version, rows) in active.into_iter().filter(|(_, version, _)| only.is_none_or(|only| only == *version)) {
-            let Some(known) = Known::read(app, &watched.workspace, &version_id).await? else { continue };
+            let Some(known) = Known::read(&mut tx, &watched.workspace, &version_id).await? else { continue };
             let mut window = WindowProfile::new(known.baseline.clone());
-            for bytes in store::monitor::list_profiles(&mut tx, &version_id, from, to).await? {
-                let broken = |e: WindowError| Error::internal("a stored window can't be read").caused_by(e);
-                let part = WindowProfile::from_bytes(known.baseline.clone(), &bytes).map_err(broken)?;
-                window.merge(&part).map_err(broken)?;
+            // an hour at a time: a month of minutes would not fit into memory
+            let mut start = from;
+            while start < to {
+                let end = to.min(start + HOUR_MS);
+                for bytes in store::monitor::list_profiles(&mut tx, &version_id, start, end).await? {
+                    let broken = |e: WindowError| Error::internal("a stored window can't be read").caused_by(e);
+                    let part = WindowProfile::from_bytes(known.baseline.clone(), &bytes).map_err(broken)?;
+                    window.merge(&part).map_err(broken)?;
+                }
+                tokio::task::yield_now().await;
+                start = end;
             }
             let before = store::monitor::last_report(&mut tx, &version_id, from, to).await?;
             let found = drift::evaluate(&window, &known.rules(&rules));
@@ -230,25 +256,43 @@ impl Monitoring<'_> {
             }
         };
         app.observations().flush().await;
-        let mut findings = self.compare(&watched, start, end, Some(version)).await?;
-        let mut finding = findings.pop().ok_or_else(|| {
-            Error::not_found("no_traffic", format!("version {version} answered nothing in that time, or has no reference to compare with"))
-        })?;
-        if keep {
-            let id = app.new_id();
-            finding.report.report_id = Some(id.clone());
-            let mut tx = app.db().begin().await?;
-            store::monitor::insert_report(&mut tx, &caller.workspace, &watched.model_id, &finding.version_id, &id, &finding.report).await?;
-            let payload = serde_json::json!({ "version": version, "report_id": id, "state": finding.report.state });
-            let event = NewEvent { kind: "drift_report.created", entity: "model", entity_id: model.to_owned(), payload };
-            store::event::append(&mut tx, caller, &event, app.now()).await?;
-            if finding.report.state == ReportState::Drifted {
-                alert(&mut tx, caller, &finding.report, app.now()).await?;
+        for _ in 0..RACES {
+            let mut findings = self.compare(&watched, start, end, Some(version)).await?;
+            let finding = findings.pop().ok_or_else(|| {
+                Error::not_found(
+                    "no_traffic",
+                    format!("version {version} answered nothing in that time, or has no reference to compare with"),
+                )
+            })?;
+            if !keep {
+                return Ok(finding.report);
             }
-            tx.commit().await?;
-            app.nudge();
+            match self.keep(caller, &watched, finding).await {
+                // somebody else made this revision of the report meanwhile
+                Err(e) if e.is_duplicate() => {}
+                kept => return kept,
+            }
         }
-        Ok(finding.report)
+        Err(Error::conflict("report_contended", "reports about this window are made too fast; try again"))
+    }
+
+    /// Stores a report that was asked for.
+    async fn keep(&self, caller: &Caller, watched: &Watched, finding: Finding) -> Result<DriftReport> {
+        let app = self.0;
+        let Finding { version_id, mut report, .. } = finding;
+        let id = app.new_id();
+        report.report_id = Some(id.clone());
+        let mut tx = app.db().begin().await?;
+        store::monitor::insert_report(&mut tx, &caller.workspace, &watched.model_id, &version_id, &id, &report).await?;
+        let payload = serde_json::json!({ "version": report.version, "report_id": id, "state": report.state });
+        let event = NewEvent { kind: "drift_report.created", entity: "model", entity_id: report.model.clone(), payload };
+        store::event::append(&mut tx, caller, &event, app.now()).await?;
+        if report.state == ReportState::Drifted {
+            alert(&mut tx, caller, &report, app.now()).await?;
+        }
+        tx.commit().await?;
+        app.nudge();
+        Ok(report)
     }
 
     /// Returns how a model is watched.

@@ -136,6 +136,8 @@ impl Serving<'_> {
         let table = deck.router.table();
         let mut loaded: HashMap<String, Arc<Served>> = table.versions().map(|served| (served.version_id.clone(), served.clone())).collect();
         deck.state().failed.retain(|id, _| wanted.iter().any(|version| version.version_id == *id && !version.damaged));
+        // what is loaded already does not wait for what has to be fetched
+        deck.router.replace(self.arrange(&table, &wanted, &loaded));
         for version in wanted.iter().filter(|version| !version.damaged) {
             if loaded.contains_key(&version.version_id) || self.rests(&version.version_id) {
                 continue;
@@ -145,6 +147,7 @@ impl Serving<'_> {
                     tracing::info!(model = version.name, version = version.version, "version is loaded");
                     deck.state().failed.remove(&version.version_id);
                     loaded.insert(version.version_id.clone(), Arc::new(served));
+                    deck.router.replace(self.arrange(&table, &wanted, &loaded));
                 }
                 Err(message) => {
                     tracing::error!(model = version.name, version = version.version, message, "version can't be served; traffic stays");
@@ -152,7 +155,6 @@ impl Serving<'_> {
                 }
             }
         }
-        deck.router.replace(self.arrange(&table, &wanted, &loaded));
         deck.state().revision = Some(revision);
         self.tell(Some(&wanted)).await
     }

@@ -12,6 +12,7 @@ use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
 use crate::domain::tracking::RunInfo;
 use crate::error::{Error, Kind, Result};
+use crate::service::artifacts::keep;
 use crate::service::models::is_damage;
 use crate::store::{self, Tx};
 
@@ -49,10 +50,7 @@ impl Tracking<'_> {
         let limit = Some(app.config().upload_limit).filter(|limit| *limit > 0);
         let spool = Spool::receive(&app.config().spool_dir(), bytes, limit).await.map_err(received)?;
         let digest = spool.digest().to_string();
-        let mut tx = app.db().read().await?;
-        let generation = store::artifact::find_generation(&mut tx, ws, &digest).await?;
-        drop(tx);
-        app.blobs().put_spool(ws, generation, &spool).await?;
+        let generation = keep(app, ws, &digest, |generation| app.blobs().put_spool(ws, generation, &spool)).await?;
         let size_bytes = i64::try_from(spool.size()).unwrap_or(i64::MAX);
         let mut tx = app.db().begin().await?;
         refuse_clash(&mut tx, ws, &at).await?;

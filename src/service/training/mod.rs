@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::App;
 use super::jobs::Claim;
@@ -54,9 +55,11 @@ impl Training<'_> {
     pub async fn execute(&self, claim: Claim, stop: tokio::sync::watch::Receiver<bool>) {
         let app = self.0;
         let halt = Arc::new(Halt::default());
-        let watcher = tokio::spawn(watch::watch(app.clone(), claim.clone(), halt.clone(), stop));
+        // the watcher ends with this set, also when the attempt panics: beats must not outlive it
+        let mut watcher = JoinSet::new();
+        watcher.spawn(watch::watch(app.clone(), claim.clone(), halt.clone(), stop));
         let outcome = self.attempt(&claim, &halt).await;
-        watcher.abort();
+        drop(watcher);
         let failure = match (halt.cause(), outcome) {
             (_, Ok(())) => return,
             (Some(Cause::Fenced), Err(_)) => {
@@ -206,10 +209,10 @@ fn fenced(halt: &Halt, kept: bool) -> Result<(), Failure> {
     Err(Failure::new(Reason::ServerError, "another attempt took over"))
 }
 
-/// Rests before what failed is done again: only when the database or the object store was out of reach, and only while the
-/// attempt may still write.
+/// Rests before what failed is done again: only when the database or the object store was out of reach, and only while
+/// nobody wants the attempt to end.
 async fn rest(halt: &Halt, error: Error) -> Result<(), Failure> {
-    if error.kind != Kind::Unavailable || halt.cause() == Some(Cause::Fenced) {
+    if error.kind != Kind::Unavailable || halt.cause().is_some() {
         return Err(error.into());
     }
     tracing::warn!(error = %error, "a worker waits for the database or the object store");

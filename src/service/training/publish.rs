@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::halt::Halt;
 use super::{Failure, Training, fenced, rest};
 use crate::domain::artifact::Artifact;
-use crate::domain::run::{MetricPoint, Number};
+use crate::domain::run::{MetricPoint, Number, RunStatus};
 use crate::error::Result;
+use crate::service::artifacts::keep;
 use crate::service::jobs::{fence, no_job};
 use crate::service::models::{Registration, register_in};
 use crate::service::{Claim, Close};
@@ -97,6 +98,8 @@ impl Training<'_> {
     ) -> Result<Value> {
         let app = self.0;
         let (ws, now) = (&claim.caller.workspace, app.now());
+        // the run's row before the counter of events, as everybody locks them
+        store::run::set_status(tx, ws, &claim.run_id, RunStatus::Finished, Some(now)).await?;
         for file in placed {
             record_blob(tx, ws, file, now).await?;
             let path = format!("{MODEL}/{}", file.artifact.path);
@@ -134,11 +137,8 @@ impl Training<'_> {
     async fn place(&self, claim: &Claim, path: &str, media_type: &str, bytes: Bytes) -> Result<Placed> {
         let app = self.0;
         let digest = crate::blob::Digest::of(&bytes);
-        let mut tx = app.db().read().await?;
-        let generation = store::artifact::find_generation(&mut tx, &claim.caller.workspace, &digest.to_string()).await?;
-        drop(tx);
-        let size_bytes = bytes.len() as i64;
-        app.blobs().put_bytes(&claim.caller.workspace, generation, bytes).await?;
+        let (ws, size_bytes) = (&claim.caller.workspace, bytes.len() as i64);
+        let generation = keep(app, ws, &digest.to_string(), |generation| app.blobs().put_bytes(ws, generation, bytes.clone())).await?;
         let artifact = Artifact { path: path.to_owned(), digest: digest.to_string(), size_bytes, media_type: media_type.to_owned() };
         Ok(Placed { artifact, generation })
     }

@@ -80,3 +80,28 @@ async fn a_damaged_champion_is_put_aside_and_traffic_stays() {
         world.end().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_trained_again_takes_the_place_of_damaged_bytes() {
+    for engine in ENGINES {
+        // given a version whose model file has rotted
+        let world = World::new(engine).await;
+        given_a_champion(&world).await;
+        let (app, me) = (world.app.clone(), Caller::local());
+        let version = app.models().get_version(&me, "tides", 1).await.unwrap();
+        let file = object(&world.folder, &version.model_digest);
+        let mut wrong = std::fs::read(&file).unwrap();
+        wrong[100] ^= 1;
+        std::fs::write(&file, wrong).unwrap();
+
+        // when the same fit makes the same bytes once more
+        train(&world, 1).await;
+
+        // then the new version can be promoted, and the old one is right again
+        let again = app.models().get_version(&me, "tides", 2).await.unwrap();
+        assert_eq!(again.model_digest, version.model_digest, "{engine:?}");
+        assert_eq!(point(&app, "champion", 2).await, Ok(()), "{engine:?}");
+        assert_eq!(point(&app, "champion", 1).await, Ok(()), "{engine:?}");
+        world.end().await;
+    }
+}
