@@ -5,9 +5,10 @@ use crate::domain::identity::{ApiKey, Role};
 use crate::domain::time::Timestamp;
 
 /// Makes a workspace unless it exists.
+// Without a target: of two that make it at once, one may meet the other at the index of names first.
 pub async fn ensure_workspace(tx: &mut Tx, id: &str, at: Timestamp) -> Result<()> {
     on!(tx, conn => done(sqlx::query(
-        "insert into workspaces (id, name, state, created_at) values ($1, $1, 'active', $2) on conflict (id) do nothing")
+        "insert into workspaces (id, name, state, created_at) values ($1, $1, 'active', $2) on conflict do nothing")
         .bind(id).bind(at.0).execute(conn).await?));
     Ok(())
 }

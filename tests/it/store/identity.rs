@@ -122,3 +122,25 @@ async fn an_idempotency_key_belongs_to_its_reservation() {
         world.end().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn processes_that_start_at_once_make_one_workspace() {
+    for engine in ENGINES {
+        let world = World::new(engine).await;
+        for round in 0..40 {
+            let name = format!("fresh-{round}");
+            let starts = (0..4).map(|_| {
+                let (db, name) = (world.db.clone(), name.clone());
+                tokio::spawn(async move {
+                    let mut tx = db.begin().await.unwrap();
+                    ensure_workspace(&mut tx, &name, START).await?;
+                    tx.commit().await
+                })
+            });
+            for made in futures::future::join_all(starts).await {
+                made.unwrap().unwrap_or_else(|e| panic!("{engine:?}, round {round}: {e}"));
+            }
+        }
+        world.end().await;
+    }
+}
