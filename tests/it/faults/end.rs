@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CSV, Place, job};
+use super::{CSV, Place, job, lasting};
 use crate::support::db::{ENGINES, Engine};
 use crate::support::process::{Client, last_lines};
 
@@ -88,7 +88,7 @@ async fn a_job_goes_on_from_its_checkpoint_after_an_orderly_stop() {
         let (server, url) = how.server();
         let client = Client::new(&url);
         client.upload("cells", CSV).await;
-        let spec = job("cells", 3, 60);
+        let spec = job("cells", 3, lasting(60));
         let first = submit(&client, &spec).await;
         let wanted = outcome(&client, &client.ended(&first, PATIENCE).await).await;
 

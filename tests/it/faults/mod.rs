@@ -73,6 +73,11 @@ impl Place {
     }
 }
 
+/// Epochs of a fit that lasts long enough to be stopped in its middle: a binary that is named is an optimised one.
+pub(crate) fn lasting(epochs: u64) -> u64 {
+    if std::env::var_os("SLIPWAY_TEST_BINARY").is_some() { epochs * 40 } else { epochs }
+}
+
 /// A job on the data set `cells` that takes some seconds in a debug build and logs often.
 pub(crate) fn job(register_as: &str, seed: u64, epochs: u64) -> Value {
     json!({
