@@ -2,10 +2,10 @@
 
 use super::App;
 use super::models::is_damage;
-use crate::blob::{BlobError, BlobKey, BlobStream, Digest, Stored};
+use crate::blob::{BlobError, BlobErrorKind, BlobKey, BlobStream, Digest, Stored};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store;
 
 /// Damaged objects that are passed over in one put.
@@ -89,4 +89,14 @@ impl Artifacts<'_> {
             Owner::ModelVersion { model, version } => Ok(("model_version", self.0.models().get_version(caller, model, version).await?.id)),
         }
     }
+}
+
+/// Says what was wrong with bytes on their way in.
+pub(super) fn received(error: BlobError) -> Error {
+    match error.kind {
+        BlobErrorKind::TooLarge => Error::new(Kind::TooLarge, "upload_too_large", error.message.clone()),
+        BlobErrorKind::Interrupted => Error::invalid("upload_interrupted", error.message.clone()),
+        _ => return error.into(),
+    }
+    .caused_by(error)
 }

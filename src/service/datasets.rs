@@ -5,7 +5,7 @@ use futures::Stream;
 use serde_json::Value;
 
 use super::App;
-use super::artifacts::keep_from;
+use super::artifacts::{keep_from, received};
 use crate::blob::{BlobErrorKind, BlobKey, BlobStream, Digest, Spool};
 use crate::data::{self, Inspection, Overrides};
 use crate::domain::check_name;
@@ -15,7 +15,7 @@ use crate::domain::identity::Caller;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::schema::{Format, Schema};
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::stats::profile::ColumnProfile;
 use crate::store::event::{Transition, log_transition};
 use crate::store::{self, Tx};
@@ -298,16 +298,6 @@ async fn inspect(spool: Spool, format: Format, types: Overrides) -> Result<(Spoo
 fn manifest_digest(spool: &Spool, format: Format, schema: &Schema) -> String {
     let text = format!("{}\n{}\n{}", spool.digest(), format.as_str(), serde_json::json!(schema));
     Digest::of(text.as_bytes()).to_string()
-}
-
-fn received(error: crate::blob::BlobError) -> Error {
-    match error.kind {
-        BlobErrorKind::TooLarge => Error::new(Kind::TooLarge, "upload_too_large", error.message.clone()),
-        BlobErrorKind::Interrupted => Error::invalid("upload_interrupted", error.message.clone()),
-        BlobErrorKind::StorageFull => Error::new(Kind::Unavailable, "storage_full", error.message.clone()),
-        _ => return error.into(),
-    }
-    .caused_by(error)
 }
 
 fn to_text<T: serde::Serialize>(value: &T) -> Result<String> {

@@ -1,3 +1,5 @@
+//! What the search language accepts, how it is refused, and that no text makes its parser panic.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use futures::Stream;
 
 use super::{Tracking, check_path::relative, no_run, not_of_a_job, run};
-use crate::blob::{BlobErrorKind, BlobKey, BlobStream, Digest, Spool};
+use crate::blob::{BlobKey, BlobStream, Digest, Spool};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
 use crate::domain::tracking::RunInfo;
 use crate::error::{Error, Kind, Result};
-use crate::service::artifacts::keep;
+use crate::service::artifacts::{keep, received};
 use crate::service::models::is_damage;
 use crate::store::{self, Tx};
 
@@ -182,14 +182,4 @@ fn entries(files: &[Artifact], folder: &str) -> Vec<Entry> {
 
 fn no_file(path: &str) -> Error {
     Error::not_found("artifact_not_found", format!("No such artifact: '{path}'"))
-}
-
-fn received(error: crate::blob::BlobError) -> Error {
-    match error.kind {
-        BlobErrorKind::TooLarge => Error::new(Kind::TooLarge, "upload_too_large", error.message.clone()),
-        BlobErrorKind::Interrupted => Error::invalid("upload_interrupted", error.message.clone()),
-        BlobErrorKind::StorageFull => Error::new(Kind::Unavailable, "storage_full", error.message.clone()),
-        _ => return error.into(),
-    }
-    .caused_by(error)
 }
