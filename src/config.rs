@@ -15,7 +15,7 @@ const DEFAULTS: &str = include_str!("config.default.toml");
 /// The origin of a value that nobody set.
 pub const DEFAULT: &str = "default";
 /// Environment variables of ours that are not settings: where the settings file is, and what clients of a server use.
-const NOT_SETTINGS: [&str; 3] = ["SLIPWAY_CONFIG", "SLIPWAY_KEY", "SLIPWAY_URL"];
+const NOT_SETTINGS: [&str; 4] = ["SLIPWAY_CONFIG", "SLIPWAY_KEY", "SLIPWAY_PROFILE", "SLIPWAY_URL"];
 
 /// Whether requests need a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -139,9 +139,9 @@ fn settings_that_cannot_be_used_end_with_exit_code_2_and_name_key_and_origin() {
     let unknown = "slipway: unknown setting \"prot\" (file slipway.toml); `slipway config show` lists all\n";
     assert_eq!(run(&folder, &["server"]), (2, String::new(), unknown.to_owned()));
     let open = "slipway: host is not a loopback address: set auth = \"required\", so that nobody is let in without a key\n";
-    assert_eq!(run(&folder, &["--config", "good.toml", "server", "--host", "0.0.0.0"]), (2, String::new(), open.to_owned()));
+    assert_eq!(run(&folder, &["server", "--config", "good.toml", "--host", "0.0.0.0"]), (2, String::new(), open.to_owned()));
 
-    let (code, shown, _) = run(&folder, &["--config", "good.toml", "--log", "warn", "config", "show", "--origin"]);
+    let (code, shown, _) = run(&folder, &["config", "show", "--origin", "--config", "good.toml", "--log", "warn"]);
 
     assert_eq!(code, 0);
     for line in [
@@ -158,7 +158,7 @@ fn settings_that_cannot_be_used_end_with_exit_code_2_and_name_key_and_origin() {
 #[test]
 fn the_reference_of_settings_is_fresh_and_complete() {
     let folder = new_folder();
-    let page = include_str!("../../docs/configuration.md");
+    let page = include_str!("../../../docs/configuration.md");
     let (code, printed, _) = run(&folder, &["config", "reference"]);
     assert_eq!(code, 0);
     assert_eq!(printed, page, "run `cargo run -- config reference > docs/configuration.md`");
