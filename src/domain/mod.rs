@@ -7,6 +7,7 @@ pub mod event;
 pub mod identity;
 pub mod job;
 pub mod key;
+pub mod logged_model;
 pub mod model;
 pub mod monitor;
 pub mod page;

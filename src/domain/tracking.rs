@@ -1,5 +1,6 @@
 //! Experiments and runs with everything that MLflow's clients know about them.
 
+use super::logged_model::ModelOutput;
 use super::run::{MetricPoint, RunStatus};
 use super::time::Timestamp;
 
@@ -155,6 +156,10 @@ pub struct TrackedRun {
     pub tags: Vec<Pair>,
     /// Data sets it read.
     pub inputs: Vec<DatasetInput>,
+    /// Ids of the logged models that it used.
+    pub model_inputs: Vec<String>,
+    /// Logged models that it made.
+    pub model_outputs: Vec<ModelOutput>,
 }
 
 /// A point of the history of a metric, with its run.

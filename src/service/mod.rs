@@ -36,7 +36,7 @@ pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
-pub use tracking::{Batch, Entry, NewTrackedRun, RunChange, SearchRequest, Tracking};
+pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, Tracking};
 pub use training::Training;
 pub use workers::Workers;
 

@@ -1,10 +1,12 @@
 //! MLflow's search language as types: a filter is a list of clauses that all have to hold, an order is a list of columns.
-//! `lexer` cuts text into tokens, `parse` and `order` read them. What the clauses mean on a database is `store::tracking`'s part.
+//! `lexer` cuts text into tokens, `parse` and `order` read them, `logged` does for logged models. What the clauses mean on a database
+//! is `store::tracking`'s part.
 //!
 //! The words and refusals follow MLflow's `search_utils.py`, which clients and their tests look at.
 
 mod cursor;
 mod lexer;
+mod logged;
 mod order;
 mod parse;
 #[cfg(test)]
@@ -13,6 +15,10 @@ mod tests;
 use std::cmp::Ordering;
 
 pub use cursor::{Cursor, Mark};
+pub use logged::{
+    DatasetFilter, MAX_DATASETS, ModelAttribute, ModelClause, ModelOrder, ModelOrderField, ModelSearch, OrderRequest, parse_model_filter,
+    parse_model_order,
+};
 pub use order::{Direction, MAX_ORDER, OrderBy, OrderField, parse_order};
 pub use parse::{MAX_CLAUSES, MAX_FILTER, parse_filter};
 

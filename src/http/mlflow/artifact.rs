@@ -1,11 +1,14 @@
-//! The artifact proxy: files behind `mlflow-artifacts:/…`, and those of a run by its id.
+//! The artifact proxy: files behind `mlflow-artifacts:/…`, and those of a run or a logged model by its id.
+
+use std::convert::Infallible;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use futures::stream;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -15,9 +18,13 @@ use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
 use crate::service::{App, Entry};
 
-type FilePath = Result<Path<String>, PathRejection>;
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+/// Largest file that a page may send.
+const MAX_PAGE_UPLOAD: usize = 10 << 20;
 
-fn path_of(path: FilePath) -> Result<String, Refusal> {
+pub(super) type FilePath = Result<Path<String>, PathRejection>;
+
+pub(super) fn path_of(path: FilePath) -> Result<String, Refusal> {
     path.map(|Path(path)| path).map_err(|_| Refusal::invalid("Invalid path"))
 }
 
@@ -29,7 +36,7 @@ pub(super) async fn upload(
     body: Body,
 ) -> Result<Response, Refusal> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = given.filter(|text| !text.is_empty() && text.len() <= 200).unwrap_or("application/octet-stream");
+    let media_type = given.filter(|text| !text.is_empty() && text.len() <= 200).unwrap_or(UNKNOWN_TYPE);
     app.tracking().upload_file(&caller, &path_of(path)?, media_type, body.into_data_stream()).await?;
     Ok(nothing())
 }
@@ -44,6 +51,35 @@ pub(super) async fn download_of_run(State(app): State<App>, caller: Caller, fiel
     let (file, stream) = app.tracking().open_run_file(&caller, fields.run_id()?, fields.required("path")?).await?;
     let size = stream.size();
     Ok(hand_out(&file, size, Body::from_stream(stream)))
+}
+
+pub(super) async fn download_of_model(State(app): State<App>, caller: Caller, id: FilePath, fields: Fields) -> Result<Response, Refusal> {
+    let missing = || Refusal::bad_request("Request must include the \"artifact_file_path\" query parameter.");
+    let path = fields.text("artifact_file_path")?.filter(|path| !path.is_empty()).ok_or_else(missing)?;
+    let (file, stream) = app.tracking().open_model_file(&caller, &path_of(id)?, path).await?;
+    let size = stream.size();
+    Ok(hand_out(&file, size, Body::from_stream(stream)))
+}
+
+/// Takes a small file of a run in, as the pages of a browser send it.
+pub(super) async fn upload_of_run(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let fields = Fields::of_query(query.as_deref().unwrap_or_default());
+    let wanted = |name: &str| -> Result<String, Refusal> {
+        let value = fields.text(name)?.filter(|value| !value.is_empty());
+        value.map(str::to_owned).ok_or_else(|| Refusal::invalid(format!("Request must specify {name}.")))
+    };
+    let (run_id, path) = (wanted("run_uuid")?, wanted("path")?);
+    let bytes = to_bytes(body, MAX_PAGE_UPLOAD).await.map_err(|_| Refusal::invalid("Artifact size is too large. Max size is 10MB."))?;
+    if bytes.is_empty() {
+        return Err(Refusal::invalid("Request must specify data."));
+    }
+    app.tracking().upload_run_file(&caller, &run_id, &path, UNKNOWN_TYPE, stream::iter([Ok::<_, Infallible>(bytes)])).await?;
+    Ok(nothing())
 }
 
 /// Hands a file out as a download, which no browser takes for a page.
@@ -75,11 +111,16 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, fields: Fields)
 pub(super) async fn list_of_run(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
     let path = fields.text("path")?.unwrap_or_default();
     let (root_uri, entries) = app.tracking().list_run_files(&caller, fields.run_id()?, path).await?;
+    Ok(files(&root_uri, &entries))
+}
+
+/// Answers with where files are, and their paths below.
+pub(super) fn files(root_uri: &str, entries: &[Entry]) -> Response {
     let mut answer = json!({ "root_uri": root_uri });
     if !entries.is_empty() {
         answer["files"] = entries.iter().map(|entry| file(entry, &entry.path)).collect();
     }
-    Ok(Json(answer).into_response())
+    Json(answer).into_response()
 }
 
 fn file(entry: &Entry, shown: &str) -> Value {

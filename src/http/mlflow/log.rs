@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::request::{Fields, Message, double, missing, mistyped};
 use super::wire::nothing;
 use crate::domain::identity::Caller;
+use crate::domain::logged_model::ModelPoint;
 use crate::domain::run::{MetricPoint, Number};
 use crate::domain::tracking::{DatasetInput, LoggedDataset, Pair};
 use crate::service::{App, Batch};
@@ -16,7 +17,12 @@ pub(super) async fn metric(State(app): State<App>, caller: Caller, fields: Field
     let value = fields.double("value")?.ok_or_else(|| missing("value"))?;
     let timestamp = fields.integer("timestamp")?.ok_or_else(|| missing("timestamp"))?;
     let step = fields.integer("step")?.unwrap_or(0);
-    app.tracking().log_metric(&caller, run_id, &MetricPoint { key, value: Number(value), timestamp, step }).await?;
+    let point = MetricPoint { key, value: Number(value), timestamp, step };
+    let text = |name: &str| -> Result<String, Refusal> { Ok(fields.text(name)?.unwrap_or_default().to_owned()) };
+    let (model_id, dataset_name, dataset_digest) = (text("model_id")?, text("dataset_name")?, text("dataset_digest")?);
+    let of_model = ModelPoint { model_id, run_id: run_id.to_owned(), dataset_name, dataset_digest, point };
+    let named = (!of_model.model_id.is_empty()).then_some(&of_model);
+    app.tracking().log_metric(&caller, run_id, &of_model.point, named).await?;
     Ok(nothing())
 }
 
@@ -41,8 +47,18 @@ pub(super) async fn delete_tag(State(app): State<App>, caller: Caller, fields: F
 
 pub(super) async fn batch(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
     let run_id = fields.run_id()?;
-    let metrics = fields.messages("metrics")?.iter().map(point).collect::<Result<Vec<_>, _>>()?;
-    let batch = Batch { metrics, params: fields.pairs("params")?, tags: fields.pairs("tags")? };
+    let messages = fields.messages("metrics")?;
+    let metrics = messages.iter().map(point).collect::<Result<Vec<_>, _>>()?;
+    let mut of_models = Vec::new();
+    for (message, point) in messages.iter().zip(&metrics) {
+        let text = |name: &str| -> Result<String, Refusal> { Ok(message.text(name)?.unwrap_or_default()) };
+        let model_id = text("model_id")?;
+        if !model_id.is_empty() {
+            let (dataset_name, dataset_digest) = (text("dataset_name")?, text("dataset_digest")?);
+            of_models.push(ModelPoint { model_id, run_id: run_id.to_owned(), dataset_name, dataset_digest, point: point.clone() });
+        }
+    }
+    let batch = Batch { metrics, of_models, params: fields.pairs("params")?, tags: fields.pairs("tags")? };
     app.tracking().log_batch(&caller, run_id, &batch).await?;
     Ok(nothing())
 }
@@ -56,11 +72,9 @@ fn point(message: &Message<'_>) -> Result<MetricPoint, Refusal> {
 }
 
 pub(super) async fn inputs(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    if !fields.messages("models")?.is_empty() {
-        return Err(Refusal::invalid("logged models as inputs of runs are not supported by this server"));
-    }
+    let models = fields.messages("models")?.iter().map(|model| model.required("model_id")).collect::<Result<Vec<_>, _>>()?;
     let inputs = fields.messages("datasets")?.iter().map(input).collect::<Result<Vec<_>, _>>()?;
-    app.tracking().log_inputs(&caller, fields.run_id()?, &inputs).await?;
+    app.tracking().log_inputs(&caller, fields.run_id()?, &inputs, &models).await?;
     Ok(nothing())
 }
 

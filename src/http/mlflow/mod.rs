@@ -5,6 +5,7 @@
 mod artifact;
 mod experiment;
 mod log;
+mod logged_model;
 mod refusal;
 mod request;
 mod run;
@@ -53,7 +54,19 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.write("runs/delete", run::delete);
     door.write("runs/restore", run::restore);
     door.find("runs/search", search::runs);
-    door.find("logged-models/search", search::logged_models);
+    door.write("runs/outputs", logged_model::outputs);
+    door.write("runs/log-model", logged_model::record);
+
+    door.write("logged-models", logged_model::create);
+    door.find("logged-models/search", logged_model::search);
+    door.read("logged-models/{model_id}", logged_model::get);
+    door.change("logged-models/{model_id}", logged_model::finalise);
+    door.remove("logged-models/{model_id}", logged_model::delete);
+    door.write("logged-models/{model_id}/params", logged_model::params);
+    door.change("logged-models/{model_id}/tags", logged_model::set_tags);
+    door.remove("logged-models/{model_id}/tags/{tag_key}", logged_model::delete_tag);
+    door.read("logged-models/{model_id}/artifacts/directories", logged_model::list_files);
+    door.page(Role::Viewer, "GET", "logged-models/{model_id}/artifacts/files", artifact::download_of_model);
 
     door.write("runs/log-metric", log::metric);
     door.write("runs/log-parameter", log::param);
@@ -70,6 +83,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.artifact("GET", "/{*artifact_path}", Role::Viewer, artifact::download);
     door.artifact("PUT", "/{*artifact_path}", Role::Developer, artifact::upload);
     door.artifact("DELETE", "/{*artifact_path}", Role::Developer, artifact::delete);
+    door.page(Role::Developer, "POST", "upload-artifact", artifact::upload_of_run);
     door.add(Permission::AtLeast(Role::Viewer), "GET", "/get-artifact", artifact::download_of_run);
     door.0
 }
@@ -106,6 +120,19 @@ impl Door {
         self.everywhere(Role::Developer, "POST", &format!("mlflow/{path}"), handler);
     }
 
+    fn change<H: Handler<T, App>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.everywhere(Role::Developer, "PATCH", &format!("mlflow/{path}"), handler);
+    }
+
+    fn remove<H: Handler<T, App>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.everywhere(Role::Developer, "DELETE", &format!("mlflow/{path}"), handler);
+    }
+
+    /// What MLflow has for its own pages alone.
+    fn page<H: Handler<T, App>, T: 'static>(&mut self, role: Role, method: &str, path: &str, handler: H) {
+        self.add(Permission::AtLeast(role), method, &format!("/ajax-api/2.0/mlflow/{path}"), handler);
+    }
+
     fn artifact<H: Handler<T, App>, T: 'static>(&mut self, method: &str, path: &str, role: Role, handler: H) {
         self.everywhere(role, method, &format!("mlflow-artifacts/artifacts{path}"), handler);
     }
@@ -115,6 +142,7 @@ fn answer<H: Handler<T, App>, T: 'static>(method: &str, handler: H) -> MethodRou
     let filter = match method {
         "GET" => MethodFilter::GET,
         "PUT" => MethodFilter::PUT,
+        "PATCH" => MethodFilter::PATCH,
         "DELETE" => MethodFilter::DELETE,
         _ => MethodFilter::POST,
     };

@@ -164,6 +164,15 @@ impl Message<'_> {
         self.value(name).map(|value| integer(value).ok_or_else(|| mistyped(&path(), value))).transpose()
     }
 
+    /// A truth value; none when absent.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(mistyped(&self.path(name), other)),
+        }
+    }
+
     pub(super) fn pair(&self) -> Result<Pair, Refusal> {
         Ok(Pair { key: self.required("key")?, value: self.text("value")?.unwrap_or_default() })
     }

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::refusal::Refusal;
-use super::request::{Fields, missing, mistyped};
-use super::wire::{WireExperiment, WireRun, nothing};
+use super::request::{Fields, mistyped};
+use super::wire::{WireExperiment, WireRun};
 use crate::domain::identity::Caller;
 use crate::service::{App, SearchRequest};
 
@@ -48,14 +48,6 @@ pub(super) async fn runs(State(app): State<App>, caller: Caller, fields: Fields)
     let experiments = fields.texts("experiment_ids")?;
     let (found, next_page_token) = app.tracking().search_runs(&caller, &experiments, &request).await?;
     Ok(Json(Runs { runs: found.iter().map(WireRun::from).collect(), next_page_token }).into_response())
-}
-
-/// Finds none: this server keeps no logged models, and clients look for them whenever they list the files of a run.
-pub(super) async fn logged_models(_caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    if fields.texts("experiment_ids")?.is_empty() {
-        return Err(missing("experiment_ids"));
-    }
-    Ok(nothing())
 }
 
 fn request(fields: &Fields, view: &str, max_results: i64) -> Result<SearchRequest, Refusal> {

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::logged_model::{LoggedModel, LoggedModelStatus, ModelPoint};
 use crate::domain::run::{MetricPoint, Number};
 use crate::domain::tracking::{DatasetInput, Pair, RunInfo, RunPoint, TrackedExperiment, TrackedRun};
 
@@ -32,18 +33,46 @@ pub(super) struct WireMetric<'a> {
     timestamp: i64,
     step: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    dataset_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dataset_digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<&'a str>,
 }
 
 impl<'a> From<&'a MetricPoint> for WireMetric<'a> {
     fn from(point: &'a MetricPoint) -> Self {
-        Self { key: &point.key, value: point.value, timestamp: point.timestamp, step: point.step, run_id: None }
+        Self {
+            key: &point.key,
+            value: point.value,
+            timestamp: point.timestamp,
+            step: point.step,
+            dataset_name: None,
+            dataset_digest: None,
+            model_id: None,
+            run_id: None,
+        }
     }
 }
 
 impl<'a> From<&'a RunPoint> for WireMetric<'a> {
     fn from(of_run: &'a RunPoint) -> Self {
         Self { run_id: Some(&of_run.run_id), ..Self::from(&of_run.point) }
+    }
+}
+
+impl<'a> From<&'a ModelPoint> for WireMetric<'a> {
+    fn from(of_model: &'a ModelPoint) -> Self {
+        let given = |text: &'a String| (!text.is_empty()).then_some(text.as_str());
+        Self {
+            dataset_name: given(&of_model.dataset_name),
+            dataset_digest: given(&of_model.dataset_digest),
+            model_id: Some(&of_model.model_id),
+            run_id: Some(&of_model.run_id),
+            ..Self::from(&of_model.point)
+        }
     }
 }
 
@@ -132,6 +161,15 @@ pub(super) struct WireRunData<'a> {
 pub(super) struct WireInputs {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dataset_inputs: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    model_inputs: Vec<Value>,
+}
+
+/// What a run made.
+#[derive(Serialize)]
+pub(super) struct WireOutputs {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    model_outputs: Vec<Value>,
 }
 
 /// A run.
@@ -140,7 +178,7 @@ pub(super) struct WireRun<'a> {
     info: WireRunInfo<'a>,
     data: WireRunData<'a>,
     inputs: WireInputs,
-    outputs: Value,
+    outputs: WireOutputs,
 }
 
 impl<'a> From<&'a TrackedRun> for WireRun<'a> {
@@ -152,8 +190,13 @@ impl<'a> From<&'a TrackedRun> for WireRun<'a> {
                 params: pairs(&run.params),
                 tags: pairs(&run.tags),
             },
-            inputs: WireInputs { dataset_inputs: run.inputs.iter().map(input).collect() },
-            outputs: json!({}),
+            inputs: WireInputs {
+                dataset_inputs: run.inputs.iter().map(input).collect(),
+                model_inputs: run.model_inputs.iter().map(|id| json!({ "model_id": id })).collect(),
+            },
+            outputs: WireOutputs {
+                model_outputs: run.model_outputs.iter().map(|made| json!({ "model_id": made.model_id, "step": made.step })).collect(),
+            },
         }
     }
 }
@@ -175,5 +218,62 @@ fn input(input: &DatasetInput) -> Value {
     match input.tags.is_empty() {
         true => json!({ "dataset": dataset }),
         false => json!({ "tags": pairs(&input.tags), "dataset": dataset }),
+    }
+}
+
+/// What a logged model is.
+#[derive(Serialize)]
+struct WireLoggedModelInfo<'a> {
+    model_id: &'a str,
+    experiment_id: &'a str,
+    name: &'a str,
+    creation_timestamp_ms: i64,
+    last_updated_timestamp_ms: i64,
+    artifact_uri: &'a str,
+    status: &'static str,
+    model_type: &'a str,
+    source_run_id: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<WirePair<'a>>,
+}
+
+/// What was said and measured about a logged model.
+#[derive(Serialize)]
+struct WireLoggedModelData<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    params: Vec<WirePair<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<WireMetric<'a>>,
+}
+
+/// A logged model.
+#[derive(Serialize)]
+pub(super) struct WireLoggedModel<'a> {
+    info: WireLoggedModelInfo<'a>,
+    data: WireLoggedModelData<'a>,
+}
+
+impl<'a> From<&'a LoggedModel> for WireLoggedModel<'a> {
+    fn from(model: &'a LoggedModel) -> Self {
+        let status = match model.status {
+            LoggedModelStatus::Pending => "LOGGED_MODEL_PENDING",
+            LoggedModelStatus::Ready => "LOGGED_MODEL_READY",
+            LoggedModelStatus::Failed => "LOGGED_MODEL_UPLOAD_FAILED",
+        };
+        Self {
+            info: WireLoggedModelInfo {
+                model_id: &model.model_id,
+                experiment_id: &model.experiment_id,
+                name: &model.name,
+                creation_timestamp_ms: model.created_at.0,
+                last_updated_timestamp_ms: model.updated_at.0,
+                artifact_uri: &model.artifact_uri,
+                status,
+                model_type: &model.model_type,
+                source_run_id: &model.source_run_id,
+                tags: pairs(&model.tags),
+            },
+            data: WireLoggedModelData { params: pairs(&model.params), metrics: model.metrics.iter().map(WireMetric::from).collect() },
+        }
     }
 }

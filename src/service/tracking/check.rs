@@ -1,10 +1,14 @@
 //! The limits of what may be logged, which are MLflow's.
 
+mod logged;
+
 use std::collections::BTreeSet;
 
 use crate::domain::run::MetricPoint;
 use crate::domain::tracking::{DatasetInput, Pair};
 use crate::error::{Error, Result};
+
+pub(super) use logged::{logged_model, model_ids, model_params, model_point, model_tags};
 
 /// Points of one batch.
 const MAX_METRICS: usize = 1000;
@@ -14,7 +18,7 @@ const MAX_PAIRS: usize = 100;
 const MAX_ENTITIES: usize = 1000;
 const MAX_KEY: usize = 250;
 const MAX_PARAM: usize = 6000;
-const MAX_TAG: usize = 8000;
+pub(super) const MAX_TAG: usize = 8000;
 const MAX_EXPERIMENT_TAG: usize = 20_000;
 const MAX_EXPERIMENT_NAME: usize = 500;
 

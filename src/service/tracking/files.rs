@@ -1,5 +1,5 @@
-//! Files of runs by the path that follows `mlflow-artifacts:/`. A path names a run and a file below it, nothing else: it is
-//! looked up in rows and never joined to a folder, so there is nothing to climb out of.
+//! Files of runs and logged models by the path that follows `mlflow-artifacts:/`. A path names one of these and a file below it,
+//! nothing else: it is looked up in rows and never joined to a folder, so there is nothing to climb out of.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use super::{Tracking, check_path::relative, no_run, not_of_a_job, run};
 use crate::blob::{BlobKey, BlobStream, Digest, Spool};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
+use crate::domain::logged_model::ID_PREFIX;
 use crate::domain::tracking::RunInfo;
 use crate::error::{Error, Kind, Result};
 use crate::service::artifacts::{keep, received};
@@ -25,10 +26,43 @@ pub struct Entry {
     pub size_bytes: Option<i64>,
 }
 
-/// A file of a run.
+/// What files belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holder {
+    Run(RunInfo),
+    /// A logged model, by its id and where it keeps its files.
+    Model(String, String),
+}
+
+impl Holder {
+    /// Returns what its rows are filed under.
+    fn key(&self) -> (&'static str, &str) {
+        match self {
+            Self::Run(run) => ("run", &run.run_id),
+            Self::Model(id, _) => ("logged_model", id),
+        }
+    }
+
+    fn uri(&self) -> &str {
+        match self {
+            Self::Run(run) => &run.artifact_uri,
+            Self::Model(_, uri) => uri,
+        }
+    }
+
+    /// Refuses what only the job of a run may do.
+    fn takes_files(&self) -> Result<()> {
+        match self {
+            Self::Run(run) => not_of_a_job(run),
+            Self::Model(..) => Ok(()),
+        }
+    }
+}
+
+/// A file of a run or a logged model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FileAt {
-    run: RunInfo,
+    holder: Holder,
     /// Empty for all of its files.
     path: String,
 }
@@ -40,10 +74,28 @@ impl Tracking<'_> {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let at = self.file_at(caller, uri_path).await?;
+        self.upload_at(caller, at, media_type, bytes).await
+    }
+
+    /// Takes a file of a run in by its path in the run.
+    pub async fn upload_run_file<S, E>(&self, caller: &Caller, run_id: &str, path: &str, media_type: &str, bytes: S) -> Result<()>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let at = self.run_file(caller, run_id, path).await?;
+        self.upload_at(caller, at, media_type, bytes).await
+    }
+
+    async fn upload_at<S, E>(&self, caller: &Caller, at: FileAt, media_type: &str, bytes: S) -> Result<()>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let app = self.0;
         let ws = &caller.workspace;
-        let at = self.file_at(caller, uri_path).await?;
-        not_of_a_job(&at.run)?;
+        at.holder.takes_files()?;
         if at.path.is_empty() {
             return Err(Error::invalid("invalid_path", "Invalid path"));
         }
@@ -55,8 +107,9 @@ impl Tracking<'_> {
         let mut tx = app.db().begin().await?;
         refuse_clash(&mut tx, ws, &at).await?;
         store::artifact::record_blob(&mut tx, ws, &digest, generation, size_bytes, app.now()).await?;
-        let file = Artifact { path: at.path, digest, size_bytes, media_type: media_type.to_owned() };
-        store::artifact::add_artifact(&mut tx, ws, "run", &at.run.run_id, &file, app.now()).await?;
+        let file = Artifact { path: at.path.clone(), digest, size_bytes, media_type: media_type.to_owned() };
+        let (owner, owner_id) = at.holder.key();
+        store::artifact::add_artifact(&mut tx, ws, owner, owner_id, &file, app.now()).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -73,10 +126,16 @@ impl Tracking<'_> {
         self.open_file_at(caller, &at, path).await
     }
 
+    /// Opens a file of a logged model by its path in the model.
+    pub async fn open_model_file(&self, caller: &Caller, model_id: &str, path: &str) -> Result<(Artifact, BlobStream)> {
+        let at = self.model_file(caller, model_id, path).await?;
+        self.open_file_at(caller, &at, path).await
+    }
+
     async fn open_file_at(&self, caller: &Caller, at: &FileAt, shown: &str) -> Result<(Artifact, BlobStream)> {
         let ws = &caller.workspace;
         let mut tx = self.0.db().read().await?;
-        let file = store::tracking::file::find(&mut tx, ws, &at.run.run_id, &at.path).await?.ok_or_else(|| no_file(shown))?;
+        let file = store::tracking::file::find(&mut tx, ws, at.holder.key(), &at.path).await?.ok_or_else(|| no_file(shown))?;
         let generation = store::artifact::find_generation(&mut tx, ws, &file.digest).await?;
         drop(tx);
         let key = BlobKey::new(ws, file.digest.parse::<Digest>()?, generation)?;
@@ -101,21 +160,29 @@ impl Tracking<'_> {
     pub async fn list_run_files(&self, caller: &Caller, run_id: &str, path: &str) -> Result<(String, Vec<Entry>)> {
         let at = self.run_file(caller, run_id, path).await?;
         let entries = self.list_at(caller, &at).await?;
-        Ok((at.run.artifact_uri, entries))
+        Ok((at.holder.uri().to_owned(), entries))
+    }
+
+    /// Lists what lies directly in a folder of a logged model, and where the model keeps its files.
+    pub async fn list_model_files(&self, caller: &Caller, model_id: &str, path: &str) -> Result<(String, Vec<Entry>)> {
+        let at = self.model_file(caller, model_id, path).await?;
+        let entries = self.list_at(caller, &at).await?;
+        Ok((at.holder.uri().to_owned(), entries))
     }
 
     async fn list_at(&self, caller: &Caller, at: &FileAt) -> Result<Vec<Entry>> {
         let mut tx = self.0.db().read().await?;
-        let files = store::artifact::list_artifacts(&mut tx, &caller.workspace, "run", &at.run.run_id).await?;
+        let (owner, owner_id) = at.holder.key();
+        let files = store::artifact::list_artifacts(&mut tx, &caller.workspace, owner, owner_id).await?;
         Ok(entries(&files, &at.path))
     }
 
     /// Deletes a file, or a folder with all that is in it.
     pub async fn delete_files(&self, caller: &Caller, uri_path: &str) -> Result<()> {
         let at = self.file_at(caller, uri_path).await?;
-        not_of_a_job(&at.run)?;
+        at.holder.takes_files()?;
         let mut tx = self.0.db().begin().await?;
-        if store::tracking::file::delete(&mut tx, &caller.workspace, &at.run.run_id, &at.path).await? == 0 {
+        if store::tracking::file::delete(&mut tx, &caller.workspace, at.holder.key(), &at.path).await? == 0 {
             return Err(no_file(uri_path));
         }
         tx.commit().await?;
@@ -129,33 +196,49 @@ impl Tracking<'_> {
         }
         let mut tx = self.0.db().read().await?;
         let (_, run) = run(&mut tx, &caller.workspace, run_id).await?;
-        Ok(FileAt { run, path })
+        Ok(FileAt { holder: Holder::Run(run), path })
     }
 
-    /// Finds the run and the file that `…/<run id>/artifacts/<path>` names. What stands before must be what the run says.
+    async fn model_file(&self, caller: &Caller, model_id: &str, path: &str) -> Result<FileAt> {
+        let path = relative(path)?;
+        let model = self.get_logged_model(caller, model_id, false).await?;
+        Ok(FileAt { holder: Holder::Model(model.model_id, model.artifact_uri), path })
+    }
+
+    /// Finds the run or model and the file that `…/<id>/artifacts/<path>` names. What stands before must be what the run or model
+    /// says.
     async fn file_at(&self, caller: &Caller, uri_path: &str) -> Result<FileAt> {
         let text = relative(uri_path)?;
         let parts: Vec<&str> = text.split('/').collect();
         let mut tx = self.0.db().read().await?;
         for (i, pair) in parts.windows(2).enumerate() {
             let &[id, "artifacts"] = pair else { continue };
-            let Some((_, run)) = store::tracking::run::find_info(&mut tx, &caller.workspace, id).await? else { continue };
+            let Some(holder) = holder(&mut tx, &caller.workspace, id).await? else { continue };
             let root = parts.iter().take(i + 2).copied().collect::<Vec<_>>().join("/");
-            let said = run.artifact_uri.strip_prefix("mlflow-artifacts:").unwrap_or_default();
+            let said = holder.uri().strip_prefix("mlflow-artifacts:").unwrap_or_default();
             // an authority, which is this server's, may stand before the path
             let said = said.strip_prefix("//").map_or(said, |rest| rest.split_once('/').map_or("", |(_, path)| path));
             if said.trim_start_matches('/') == root {
                 let path = relative(&parts.iter().skip(i + 2).copied().collect::<Vec<_>>().join("/"))?;
-                return Ok(FileAt { run, path });
+                return Ok(FileAt { holder, path });
             }
         }
         Err(no_file(uri_path))
     }
 }
 
+/// Finds what has an id.
+async fn holder(tx: &mut Tx, workspace: &str, id: &str) -> Result<Option<Holder>> {
+    if id.starts_with(ID_PREFIX) {
+        let found = store::tracking::logged_model::find_uri(tx, workspace, id).await?;
+        return Ok(found.map(|uri| Holder::Model(id.to_owned(), uri)));
+    }
+    Ok(store::tracking::run::find_info(tx, workspace, id).await?.map(|(_, run)| Holder::Run(run)))
+}
+
 /// Refuses a file where a folder is, and a folder where a file is.
 async fn refuse_clash(tx: &mut Tx, workspace: &str, at: &FileAt) -> Result<()> {
-    let id = &at.run.run_id;
+    let id = at.holder.key();
     let mut clash = store::tracking::file::is_folder(tx, workspace, id, &at.path).await?;
     for (end, _) in at.path.match_indices('/') {
         clash = clash || store::tracking::file::find(tx, workspace, id, &at.path[..end]).await?.is_some();

@@ -1,5 +1,5 @@
 //! Tracking as MLflow's clients know it: what the native API has no use case for, and the searches. `experiments` and `runs`
-//! hold their life, `log` what is written to a run, `history` and `search` what is read, `files` artifacts by URI.
+//! hold their life, `logged_models` that of models that runs log, `log` what is written to a run, `history` and `search` what is read, `files` artifacts by URI.
 //!
 //! Messages follow MLflow's, because its clients and their users' programs look into them.
 
@@ -9,11 +9,15 @@ mod experiments;
 mod files;
 mod history;
 mod log;
+mod logged_model_search;
+mod logged_models;
 mod runs;
 mod search;
 
 pub use files::Entry;
 pub use log::Batch;
+pub use logged_model_search::LoggedModelSearch;
+pub use logged_models::NewLoggedModel;
 pub use runs::{NewTrackedRun, RunChange};
 pub use search::SearchRequest;
 

@@ -49,10 +49,7 @@ impl Tracking<'_> {
         request: &SearchRequest,
     ) -> Result<(Vec<TrackedRun>, Option<String>)> {
         check_size(request.max_results)?;
-        if experiments.len() > MAX_EXPERIMENTS || experiments.iter().any(|id| id.contains('\0')) {
-            let message = format!("Invalid value for parameter 'experiment_ids' supplied: at most {MAX_EXPERIMENTS} ids without NUL");
-            return Err(Error::invalid("invalid_parameter_value", message));
-        }
+        check_experiments(experiments)?;
         let filter = parse_filter(Subject::Runs, &request.filter)?;
         let order = parse_order(Subject::Runs, &request.order_by)?;
         let after = Cursor::parse(&order, &request.page_token)?;
@@ -63,7 +60,15 @@ impl Tracking<'_> {
     }
 }
 
-fn check_size(max_results: i64) -> Result<()> {
+pub(super) fn check_experiments(experiments: &[String]) -> Result<()> {
+    if experiments.len() > MAX_EXPERIMENTS || experiments.iter().any(|id| id.contains('\0')) {
+        let message = format!("Invalid value for parameter 'experiment_ids' supplied: at most {MAX_EXPERIMENTS} ids without NUL");
+        return Err(Error::invalid("invalid_parameter_value", message));
+    }
+    Ok(())
+}
+
+pub(super) fn check_size(max_results: i64) -> Result<()> {
     let refused = |what: &str| {
         let message = format!("Invalid value {max_results} for parameter 'max_results' supplied. It must be {what}");
         Err(Error::invalid("invalid_parameter_value", message))

@@ -61,7 +61,7 @@ pub async fn search(
         filter::push_experiment(&mut sql, clause);
     }
     if let Some(cursor) = after {
-        push_after(&mut sql, &terms, cursor);
+        push_after(&mut sql, &terms, &cursor.0);
     }
     push_order(&mut sql, &terms);
     sql.push(" limit ").number(limit);

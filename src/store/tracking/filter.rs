@@ -32,7 +32,7 @@ pub(super) fn push(sql: &mut Sql, clause: &Clause) {
         Clause::Text(attribute, test) => text(sql, &format!("({})", column(*attribute)), test),
         Clause::Metric { key, op, value } => {
             sql.exists("select 1 from metric_keys m where m.run_seq = r.seq and m.key = ").text(key).push(" and ");
-            metric(sql, "m", *op, *value);
+            metric(sql, &rank("m"), *op, *value);
             sql.closed();
         }
         Clause::Param(key, test) => keyed(sql, "params k where k.run_seq = r.seq", key, test),
@@ -52,7 +52,7 @@ pub(super) fn push_experiment(sql: &mut Sql, clause: &Clause) {
     }
 }
 
-fn number(sql: &mut Sql, column: &str, whole: Whole) {
+pub(super) fn number(sql: &mut Sql, column: &str, whole: Whole) {
     match whole {
         Whole::Is(op, value) => sql.push(column).push(" ").push(op.sign()).push(" ").number(value),
         Whole::Always => sql.push(column).push(" is not null"),
@@ -90,15 +90,14 @@ fn dataset(sql: &mut Sql, field: DatasetField, test: &TextTest) {
     sql.closed();
 }
 
-/// Compares the latest value in `table` with a double. NaN is ranked outside of the infinities, so that each comparison but
+/// Compares the value of a rank with a double. NaN is ranked outside of the infinities, so that each comparison but
 /// `!=` is a range that leaves it out; both zeros are one value.
-pub(super) fn metric(sql: &mut Sql, table: &str, op: Op, value: f64) {
+pub(super) fn metric(sql: &mut Sql, rank: &str, op: Op, value: f64) {
     let (low, high) = if value == 0.0 { (rank_of(-0.0), rank_of(0.0)) } else { (rank_of(value), rank_of(value)) };
-    let rank = rank(table);
     let (least, greatest) = (rank_of(f64::NEG_INFINITY), rank_of(f64::INFINITY));
     let (from, to) = match op {
         Op::NotEqual => {
-            sql.push("not (").push(&rank).push(" between ").number(low).push(" and ").number(high).push(")");
+            sql.push("not (").push(rank).push(" between ").number(low).push(" and ").number(high).push(")");
             return;
         }
         Op::Equal => (low, high),
@@ -108,10 +107,10 @@ pub(super) fn metric(sql: &mut Sql, table: &str, op: Op, value: f64) {
         Op::AtLeast => (low, greatest),
         Op::Greater => (high + 1, greatest),
     };
-    sql.push(&rank).push(" >= ").number(from).push(" and ").push(&rank).push(" <= ").number(to);
+    sql.push(rank).push(" >= ").number(from).push(" and ").push(rank).push(" <= ").number(to);
 }
 
-fn text(sql: &mut Sql, column: &str, test: &TextTest) {
+pub(super) fn text(sql: &mut Sql, column: &str, test: &TextTest) {
     match test {
         TextTest::Is(value) => sql.push(column).push(" = ").text(value),
         TextTest::IsNot(value) => sql.push(column).push(" != ").text(value),

@@ -1,8 +1,8 @@
 //! Compiles orders, and "after this position" in them.
 
 use super::filter::column;
-use super::sql::{Sql, rank};
-use crate::domain::search::{Attribute, Cursor, Direction, Mark, OrderBy, OrderField, rank as rank_of};
+use super::sql::{Sql, rank, rank_of_bits};
+use crate::domain::search::{Attribute, Direction, Mark, OrderBy, OrderField, rank as rank_of};
 
 /// One column of an order as expressions.
 pub(super) struct Term {
@@ -29,11 +29,8 @@ pub(super) fn join(sql: &mut Sql, order: &[OrderBy], driven: bool) -> Vec<Term> 
             OrderField::Metric(_) if i == 0 && driven => (None, rank(&table)),
             OrderField::Metric(key) => {
                 left_join(sql, "metric_keys", &table, key);
-                let rank = rank(&table);
-                let (least, greatest) = (rank_of(f64::NEG_INFINITY), rank_of(f64::INFINITY));
-                let number = format!("{rank} between {least} and {greatest}");
-                let flag = format!("case when {table}.run_seq is null then 2 when {number} then 0 else 1 end");
-                (Some((flag, 2)), format!("case when {number} then {rank} end"))
+                terms.push(measured(&format!("{table}.latest_bits"), *direction));
+                continue;
             }
             OrderField::Param(key) | OrderField::Tag(key) => {
                 left_join(sql, if matches!(field, OrderField::Param(_)) { "params" } else { "run_tags" }, &table, key);
@@ -45,6 +42,20 @@ pub(super) fn join(sql: &mut Sql, order: &[OrderBy], driven: bool) -> Vec<Term> 
     terms
 }
 
+/// A column that always has a value.
+pub(super) fn plain(value: String, direction: Direction) -> Term {
+    Term { flag: None, value, direction }
+}
+
+/// A metric whose bits are in a column that is null where there is none.
+pub(super) fn measured(bits: &str, direction: Direction) -> Term {
+    let rank = rank_of_bits(bits);
+    let (least, greatest) = (rank_of(f64::NEG_INFINITY), rank_of(f64::INFINITY));
+    let number = format!("{rank} between {least} and {greatest}");
+    let flag = format!("case when {bits} is null then 2 when {number} then 0 else 1 end");
+    Term { flag: Some((flag, 2)), value: format!("case when {number} then {rank} end"), direction }
+}
+
 fn absent(column: &str) -> String {
     format!("case when {column} is null then 1 else 0 end")
 }
@@ -54,9 +65,9 @@ fn left_join(sql: &mut Sql, from: &str, table: &str, key: &str) {
 }
 
 /// Appends `and …`, true for what comes after a position.
-pub(super) fn push_after(sql: &mut Sql, terms: &[Term], cursor: &Cursor) {
+pub(super) fn push_after(sql: &mut Sql, terms: &[Term], marks: &[Mark]) {
     let mut steps: Vec<(&str, Direction, Mark)> = Vec::new();
-    for (term, mark) in terms.iter().zip(&cursor.0) {
+    for (term, mark) in terms.iter().zip(marks) {
         if let Some((flag, missing)) = &term.flag {
             let value = match mark {
                 Mark::Missing => *missing,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::filter::{self, ARTIFACT_URI};
 use super::order::{join, push_after, push_order};
-use super::sql::{Dialect, Sql, execute, fetch};
-use super::{input, metric};
+use super::sql::{Dialect, Sql, execute, fetch, rank};
+use super::{input, link, metric};
 use crate::domain::run::{MetricPoint, Number, RunStatus};
 use crate::domain::search::{Clause, Cursor, Op, OrderBy, OrderField};
 use crate::domain::tracking::{Pair, RunInfo, Stage, TrackedRun, View};
@@ -100,13 +100,13 @@ pub async fn search(
         match clause {
             Clause::Metric { key, op, value } if driver == Some(i) => {
                 sql.push(" and o0.run_seq = r.seq and o0.key = ").text(key).push(" and ");
-                filter::metric(&mut sql, "o0", *op, *value);
+                filter::metric(&mut sql, &rank("o0"), *op, *value);
             }
             clause => filter::push(&mut sql, clause),
         }
     }
     if let Some(cursor) = after {
-        push_after(&mut sql, &terms, cursor);
+        push_after(&mut sql, &terms, &cursor.0);
     }
     push_order(&mut sql, &terms);
     sql.push(" limit ").number(limit);
@@ -128,7 +128,15 @@ async fn fill(tx: &mut Tx, infos: Vec<(i64, RunInfo)>) -> Result<Vec<TrackedRun>
     let mut runs = Vec::with_capacity(infos.len());
     for (i, (seq, info)) in infos.into_iter().enumerate() {
         at.insert(seq, i);
-        runs.push(TrackedRun { info, metrics: Vec::new(), params: Vec::new(), tags: Vec::new(), inputs: Vec::new() });
+        runs.push(TrackedRun {
+            info,
+            metrics: Vec::new(),
+            params: Vec::new(),
+            tags: Vec::new(),
+            inputs: Vec::new(),
+            model_inputs: Vec::new(),
+            model_outputs: Vec::new(),
+        });
     }
     let mut seqs: Vec<i64> = at.keys().copied().collect();
     seqs.sort_unstable();
@@ -155,6 +163,12 @@ async fn fill(tx: &mut Tx, infos: Vec<(i64, RunInfo)>) -> Result<Vec<TrackedRun>
         for (seq, dataset) in input::list(tx, chunk).await? {
             if let Some(run) = at.get(&seq).and_then(|i| runs.get_mut(*i)) {
                 run.inputs.push(dataset);
+            }
+        }
+        for (seq, links) in link::list(tx, chunk).await? {
+            if let Some(run) = at.get(&seq).and_then(|i| runs.get_mut(*i)) {
+                run.model_inputs = links.inputs;
+                run.model_outputs = links.outputs;
             }
         }
     }
@@ -229,6 +243,14 @@ fn rows(sql: &mut Sql, run_seq: i64, pairs: &[&Pair]) {
     for (i, pair) in pairs.iter().enumerate() {
         sql.push(if i == 0 { "(" } else { ", (" }).number(run_seq).push(", ").text(&pair.key).push(", ").text(&pair.value).push(")");
     }
+}
+
+/// Returns the value of a tag, and holds off others who ask for it so until the transaction ends.
+pub async fn lock_tag(tx: &mut Tx, run_seq: i64, key: &str) -> Result<Option<String>> {
+    on!(tx, conn => done(sqlx::query("update runs set row_version = row_version + 1 where seq = $1")
+        .bind(run_seq).execute(conn).await?));
+    Ok(on!(tx, conn => sqlx::query_scalar("select value from run_tags where run_seq = $1 and key = $2")
+        .bind(run_seq).bind(key).fetch_optional(conn).await?))
 }
 
 /// Deletes a tag; false when there is none.

@@ -148,5 +148,10 @@ pub(super) use execute;
 
 /// The rank of a metric's latest value, exactly as the index `metric_keys_by_value` has it: see `domain::search::rank`.
 pub(super) fn rank(table: &str) -> String {
-    format!("(case when {table}.latest_bits >= 0 then {table}.latest_bits else -1 - {table}.latest_bits + (-9223372036854775807 - 1) end)")
+    rank_of_bits(&format!("{table}.latest_bits"))
+}
+
+/// The rank of a double whose bits are in a column.
+pub(super) fn rank_of_bits(column: &str) -> String {
+    format!("(case when {column} >= 0 then {column} else -1 - {column} + (-9223372036854775807 - 1) end)")
 }

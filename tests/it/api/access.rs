@@ -102,6 +102,7 @@ fn about(method: &str, row_path: &str, ids: &Value) -> String {
         .replace("{alias}", "champion")
         .replace("{key}", key)
         .replace("{run_id}", &id("run_id"))
+        .replace("{model_id}", "m-1")
         .replace("{job_id}", &id("job_id"))
         .replace("{key_id}", &id("key_id"))
         .replace("{report_id}", &id("report_id"))
@@ -113,6 +114,7 @@ fn body(method: &str, path: &str, ids: &Value) -> Option<Value> {
         ("PUT", path) if path.contains("/tags/") => json!({ "value": "x" }),
         ("PUT", path) if path.ends_with("/status") => json!({ "status": "DEPRECATED" }),
         ("PUT", _) => json!({ "enabled": false }),
+        ("PATCH", path) if path.ends_with("/logged-models/{model_id}") => json!({ "status": 2 }),
         ("PATCH", _) => json!({ "description": "taken" }),
         ("POST", path) if path.ends_with("/aliases/{alias}") => json!({ "version": 1 }),
         ("POST", path) if path.ends_with("/rollback") => json!({}),
@@ -170,6 +172,8 @@ async fn nothing_of_a_workspace_is_seen_or_touched_from_another() {
                 request.path.push_str("?time=2026-01-01T00:00:00Z");
             } else if row.path.ends_with("/artifacts/content") {
                 request.path.push_str("?path=model.onnx");
+            } else if row.path.ends_with("/artifacts/files") {
+                request.path.push_str("?artifact_file_path=MLmodel");
             }
             if let Some(body) = body(&row.method, &row.path, &ids) {
                 request = request.json(body);

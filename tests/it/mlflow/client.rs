@@ -106,6 +106,11 @@ async fn the_client_keeps_files_with_its_runs() {
 }
 
 #[tokio::test]
+async fn the_client_logs_finds_and_loads_models() {
+    scenario("logged_models").await;
+}
+
+#[tokio::test]
 async fn autologging_records_a_fit_and_a_grid_search() {
     scenario("autolog").await;
 }

@@ -3,6 +3,7 @@
 mod artifacts;
 mod client;
 mod experiments;
+mod logged;
 mod policy;
 mod runs;
 mod search;

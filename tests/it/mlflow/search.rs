@@ -15,15 +15,15 @@ use super::Door;
 use crate::support::db::{ENGINES, World};
 
 /// Draws the same lots in every run of the test.
-struct Lots(u64);
+pub struct Lots(pub u64);
 
 impl Lots {
-    fn next(&mut self, below: usize) -> usize {
+    pub fn next(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % below as u64) as usize
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.next(from.len())]
     }
 }
@@ -71,7 +71,7 @@ async fn given_runs(world: &World, lots: &mut Lots, count: usize) -> Vec<Tracked
             tags: vec![Pair { key: "mlflow.data.context".to_owned(), value: lots.pick(&["train", "test"]).to_owned() }],
         };
         let inputs: Vec<_> = (0..lots.next(3)).map(|_| input(lots)).collect();
-        app.tracking().log_inputs(&me, &id, &inputs).await.unwrap();
+        app.tracking().log_inputs(&me, &id, &inputs, &[]).await.unwrap();
         if lots.next(2) == 0 {
             let change = RunChange { status: Some(RunStatus::Finished), end_time: Some([7, 8, 2000][lots.next(3)]), name: None };
             app.tracking().update_run(&me, &id, &change).await.unwrap();

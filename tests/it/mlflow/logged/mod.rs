@@ -1,0 +1,4 @@
+//! Logged models.
+
+mod life;
+mod search;
