@@ -16,6 +16,7 @@ demo: ## the life of a model on embedded defaults; ARGS=--exit ends when the sto
 test: ## everything needed to trust a change
 	@$(needs)
 	@scripts/python.sh && scripts/python.sh .venv-mlflow tests/compat/requirements.txt
+	@scripts/python.sh .venv-mlflow-server tests/compat/server-requirements.txt
 	@trap 'scripts/postgres.sh stop' EXIT; eval "$$(scripts/postgres.sh start)"; cargo test --locked
 
 lint: ## formatting, clippy, docs

@@ -28,10 +28,15 @@ pub async fn open(config: Config) -> Result<(App, Option<String>), String> {
     sweep(&config);
     let db = connect(&config).await?;
     bring_up_to_date(&db).await?;
-    let blobs = BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {}", with_causes(&e)))?;
+    let blobs = open_blobs(&config)?;
     let app = App::new(Parts::new(config, db, blobs, Arc::new(SystemClock), Arc::new(SystemIds)));
     let key = app.keys().bootstrap().await.map_err(|e| e.to_string())?;
     Ok((app, key))
+}
+
+/// Opens the object store alone.
+pub fn open_blobs(config: &Config) -> Result<BlobStore, String> {
+    BlobStore::open(&config.artifact_root(), &Default::default()).map_err(|e| format!("artifact_root: {}", with_causes(&e)))
 }
 
 /// An error and what it came from, in one line.
@@ -134,7 +139,7 @@ pub async fn serve_and_tell(config: Config, mut stop: watch::Receiver<bool>, tel
 }
 
 /// Whichever process starts first on a new database makes the key, and is the only one that ever knows it.
-fn show_once(key: Option<&str>) {
+pub fn show_once(key: Option<&str>) {
     if let Some(key) = key {
         println!("admin key, shown this once: {key}");
     }

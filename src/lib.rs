@@ -13,6 +13,7 @@ pub mod error;
 pub mod http;
 pub mod infer;
 pub mod ml;
+pub mod moving;
 pub mod queue;
 pub mod service;
 pub mod stats;

@@ -5,12 +5,13 @@
 //! read: a reader gets the right bytes or an error, never a complete wrong file. What an object *means* and whether it still
 //! lives is written in database rows, elsewhere; here a put that returns is durable, so that the row may follow.
 //!
-//! [`Spool`] takes a stream in, [`BlobStore`] keeps it. `put` and `local` write, `read` and `stream` read, `root` finds out
+//! [`Spool`] takes a stream in, [`BlobStore`] keeps it, [`Outside`] reads files of others. `put` and `local` write, `read` and `stream` read, `root` finds out
 //! which store a root names, and `temp` makes the files that vanish with their owner.
 
 mod error;
 mod key;
 mod local;
+mod outside;
 mod put;
 mod read;
 mod root;
@@ -21,6 +22,7 @@ mod temp;
 
 pub use error::{BlobError, BlobErrorKind};
 pub use key::{BlobKey, Digest};
+pub use outside::{Bytestream, Outside};
 pub use put::Stored;
 pub use root::{BlobOptions, BlobStore};
 pub use spool::{Spool, SpoolWriter};

@@ -99,19 +99,11 @@ impl BlobStore {
         if url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("an artifact root has no password, query or fragment; credentials belong into the environment"));
         }
-        let (scheme, prefix) = ObjectStoreScheme::parse(&url)
-            .map_err(|e| invalid(format!("the artifact root {root:?} names no store that slipway knows")).caused_by(e))?;
-        let store = match scheme {
-            ObjectStoreScheme::Local => {
-                let folder = url.to_file_path().map_err(|()| invalid(format!("{root:?} is not the URL of a local folder")))?;
-                return Self::open_folder(&folder, options);
-            }
-            ObjectStoreScheme::AmazonS3 => s3(&url, options),
-            ObjectStoreScheme::GoogleCloudStorage => google(&url, options),
-            ObjectStoreScheme::MicrosoftAzure => azure(&url, options),
-            _ => return Err(invalid(format!("the artifact root {root:?} is of a kind that cannot keep artifacts"))),
-        };
-        let store = store.map_err(|e| invalid(format!("the artifact root {root:?} cannot be used")).caused_by(e))?;
+        if url.scheme() == "file" {
+            let folder = url.to_file_path().map_err(|()| invalid(format!("{root:?} is not the URL of a local folder")))?;
+            return Self::open_folder(&folder, options);
+        }
+        let (store, prefix) = remote(root, &url, options)?;
         Ok(Self::new(store, None, prefix, options))
     }
 
@@ -167,6 +159,20 @@ impl BlobStore {
             .await
             .unwrap_or_else(|_| Err(BlobError::new(BlobErrorKind::Unavailable, "the store did not answer in time")))
     }
+}
+
+/// Finds the cloud that a URL names, and the prefix in it.
+pub(super) fn remote(root: &str, url: &Url, options: &BlobOptions) -> Result<(Arc<dyn ObjectStore>, Path), BlobError> {
+    let (scheme, prefix) = ObjectStoreScheme::parse(url)
+        .map_err(|e| invalid(format!("the artifact root {root:?} names no store that slipway knows")).caused_by(e))?;
+    let store = match scheme {
+        ObjectStoreScheme::AmazonS3 => s3(url, options),
+        ObjectStoreScheme::GoogleCloudStorage => google(url, options),
+        ObjectStoreScheme::MicrosoftAzure => azure(url, options),
+        _ => return Err(invalid(format!("the artifact root {root:?} is of a kind that cannot keep artifacts"))),
+    };
+    let store = store.map_err(|e| invalid(format!("the artifact root {root:?} cannot be used")).caused_by(e))?;
+    Ok((store, prefix))
 }
 
 fn invalid(message: impl Into<String>) -> BlobError {

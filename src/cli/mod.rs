@@ -1,5 +1,5 @@
-//! The command line. `process.rs` and `config.rs` hold the commands that run a part of slipway; all others are a client of its API,
-//! one file a noun, over `client.rs` (requests) and `output.rs` (what is printed).
+//! The command line. `process.rs`, `moving.rs` and `config.rs` hold the commands that run a part of slipway; all others are a client of
+//! its API, one file a noun, over `client.rs` (requests) and `output.rs` (what is printed).
 
 mod aliases;
 mod client;
@@ -18,6 +18,7 @@ mod login;
 mod manual;
 mod models;
 mod monitor;
+mod moving;
 mod openapi;
 mod output;
 mod predict;
@@ -63,6 +64,8 @@ enum Command {
     Worker(process::Worker),
     Ready(process::Ready),
     Migrate(process::Migrate),
+    Import(moving::Import),
+    Export(moving::Export),
     Config(config::Command),
     Login(login::Login),
     Logout(login::Logout),
@@ -99,6 +102,8 @@ impl Command {
             Self::Worker(command) => command.run().await,
             Self::Ready(command) => command.run().await,
             Self::Migrate(command) => command.run().await,
+            Self::Import(command) => command.run().await,
+            Self::Export(command) => command.run().await,
             Self::Config(command) => command.run(),
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run(),

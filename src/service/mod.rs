@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod models;
 mod monitoring;
+mod moving;
 mod observe;
 mod registry;
 mod runs;
@@ -34,6 +35,7 @@ pub use jobs::{Claim, Close, Closing, Jobs};
 pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
 pub use monitoring::Monitoring;
+pub use moving::{Moving, Parcel, check_run};
 pub use observe::{Observation, Observations};
 pub use registry::{NewTrackedVersion, Registry, RegistrySearch};
 pub use runs::Runs;
@@ -42,9 +44,10 @@ pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRu
 pub use training::Training;
 pub use workers::Workers;
 
-// what the doors show and take without looking into it
+// what others show and take without looking into it
 pub use crate::data::Overrides;
 pub use crate::stats::profile::ColumnProfile;
+pub use crate::store::moving::{Import, Imported};
 
 /// Everything a use case may touch. Cheap to clone.
 #[derive(Clone)]
@@ -130,6 +133,11 @@ impl App {
     /// What is watched, and what was found.
     pub fn monitoring(&self) -> Monitoring<'_> {
         Monitoring(self)
+    }
+
+    /// Imports.
+    pub fn moving(&self) -> Moving<'_> {
+        Moving(self)
     }
 
     /// What is loaded, and answers.

@@ -40,3 +40,34 @@ pub async fn list_artifacts(tx: &mut Tx, workspace: &str, owner: &str, owner_id:
         .bind(workspace).bind(owner).bind(owner_id).fetch_all(conn).await?);
     Ok(rows.into_iter().map(|(path, digest, size_bytes, media_type)| Artifact { path, digest, size_bytes, media_type }).collect())
 }
+
+/// A stored object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Whose it is.
+    pub workspace: String,
+    /// `sha256:` of its bytes.
+    pub digest: String,
+    /// Under which generation it is stored.
+    pub generation: u32,
+    /// Size in bytes.
+    pub size_bytes: i64,
+}
+
+/// Tells whether the bytes of an object in a state are to be there.
+pub fn is_kept(state: &str) -> bool {
+    matches!(state, "live" | "condemned")
+}
+
+/// Lists the objects of all workspaces whose bytes are to be there, by workspace and digest after a position.
+pub async fn list_blobs(tx: &mut Tx, after: (&str, &str), limit: i64) -> Result<Vec<Blob>> {
+    let rows: Vec<(String, String, i64, i64)> = on!(tx, conn => sqlx::query_as(
+        "select workspace, digest, generation, size_bytes from blobs
+         where (workspace, digest) > ($1, $2) and state in ('live', 'condemned') order by workspace, digest limit $3")
+        .bind(after.0).bind(after.1).bind(limit).fetch_all(conn).await?);
+    let blob = |(workspace, digest, generation, size_bytes): (String, String, i64, i64)| {
+        let generation = u32::try_from(generation).map_err(|_| Error::decode("blobs", "generation", &digest, generation))?;
+        Ok(Blob { workspace, digest, generation, size_bytes })
+    };
+    rows.into_iter().map(blob).collect()
+}

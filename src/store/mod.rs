@@ -11,11 +11,14 @@ pub mod idempotency;
 pub mod identity;
 pub mod job;
 pub mod migrate;
+pub mod mlflow;
 pub mod model;
 pub mod monitor;
+pub mod moving;
 pub mod run;
 pub mod serving;
 pub mod stage;
+pub mod table;
 pub mod tracking;
 pub mod worker;
 

@@ -1,5 +1,7 @@
 """What the scenarios share. MLFLOW_TRACKING_URI names the server: slipway's, or MLflow's own to compare with."""
 
+import atexit
+import json
 import os
 import re
 
@@ -45,5 +47,35 @@ def fresh(name):
 
     return client.create_experiment(f"{name} {uuid.uuid4().hex[:8]}")
 
+
+def record(path):
+    """Writes every answer of the server to a file, a line each: method and route, status, body."""
+    from urllib.parse import urlsplit
+
+    import requests
+
+    send, lines = requests.Session.send, []
+
+    def recording(session, request, **kwargs):
+        answer = send(session, request, **kwargs)
+        url = urlsplit(request.url)
+        route = re.sub(r"/mlflow-artifacts/artifacts.*", "/mlflow-artifacts/artifacts/…", url.path)
+        kind = answer.headers.get("content-type", "").split(";")[0]
+        body = answer.json() if kind == "application/json" and answer.content else None
+        target = f"{url.path}?{url.query}"
+        lines.append({"route": f"{request.method} {route}", "target": target, "status": answer.status_code, "body": body})
+        return answer
+
+    requests.Session.send = recording
+
+    def write():
+        with open(path, "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    atexit.register(write)
+
+
+if os.environ.get("RECORD_ANSWERS"):
+    record(os.environ["RECORD_ANSWERS"])
 
 __all__ = ["IS_SLIPWAY", "mlflow", "client", "show", "refused", "fresh", "told", "MlflowException", "MlflowClient"]

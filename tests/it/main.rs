@@ -11,6 +11,7 @@ mod faults;
 mod flows;
 mod jobs;
 mod mlflow;
+mod moving;
 mod numbers;
 mod runs;
 mod schema;

@@ -75,20 +75,21 @@ impl Tracking<'_> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let at = self.file_at(caller, uri_path).await?;
-        self.upload_at(caller, at, media_type, bytes).await
+        self.take_in(caller, at, media_type, bytes).await?;
+        Ok(())
     }
 
-    /// Takes a file of a run in by its path in the run.
-    pub async fn upload_run_file<S, E>(&self, caller: &Caller, run_id: &str, path: &str, media_type: &str, bytes: S) -> Result<()>
+    /// Takes a file of a run in by its path in the run, and returns what was stored.
+    pub async fn upload_run_file<S, E>(&self, caller: &Caller, run_id: &str, path: &str, media_type: &str, bytes: S) -> Result<Artifact>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let at = self.run_file(caller, run_id, path).await?;
-        self.upload_at(caller, at, media_type, bytes).await
+        self.take_in(caller, at, media_type, bytes).await
     }
 
-    async fn upload_at<S, E>(&self, caller: &Caller, at: FileAt, media_type: &str, bytes: S) -> Result<()>
+    async fn take_in<S, E>(&self, caller: &Caller, at: FileAt, media_type: &str, bytes: S) -> Result<Artifact>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -111,7 +112,7 @@ impl Tracking<'_> {
         let (owner, owner_id) = at.holder.key();
         store::artifact::add_artifact(&mut tx, ws, owner, owner_id, &file, app.now()).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(file)
     }
 
     /// Opens a file. Its bytes are verified while they are read: the stream ends with an error where they differ.

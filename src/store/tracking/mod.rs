@@ -12,4 +12,4 @@ pub mod metric;
 mod order;
 pub mod registry;
 pub mod run;
-mod sql;
+pub(super) mod sql;

@@ -4,13 +4,13 @@ use crate::store::Tx;
 
 /// Which engine a statement is for, where the two differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(in crate::store) enum Dialect {
     Postgres,
     Sqlite,
 }
 
 impl Dialect {
-    pub(super) fn of(tx: &Tx) -> Self {
+    pub(in crate::store) fn of(tx: &Tx) -> Self {
         match tx {
             Tx::Postgres(_) => Self::Postgres,
             Tx::Sqlite(_) => Self::Sqlite,
@@ -18,7 +18,7 @@ impl Dialect {
     }
 
     /// Orders text by its bytes, as SQLite does anyway.
-    pub(super) fn bytewise(self, column: &str) -> String {
+    pub(in crate::store) fn bytewise(self, column: &str) -> String {
         match self {
             Self::Postgres => format!("{column} collate \"C\""),
             Self::Sqlite => column.to_owned(),
@@ -28,37 +28,37 @@ impl Dialect {
 
 /// A value to be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Arg {
+pub(in crate::store) enum Arg {
     Text(String),
     Number(i64),
 }
 
 /// A statement under construction.
 #[derive(Debug)]
-pub(super) struct Sql {
-    pub(super) dialect: Dialect,
-    pub(super) text: String,
-    pub(super) args: Vec<Arg>,
+pub(in crate::store) struct Sql {
+    pub(in crate::store) dialect: Dialect,
+    pub(in crate::store) text: String,
+    pub(in crate::store) args: Vec<Arg>,
 }
 
 impl Sql {
-    pub(super) fn new(dialect: Dialect, text: &str) -> Self {
+    pub(in crate::store) fn new(dialect: Dialect, text: &str) -> Self {
         Self { dialect, text: text.to_owned(), args: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, text: &str) -> &mut Self {
+    pub(in crate::store) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self
     }
 
     /// Binds a text and puts its placeholder here.
-    pub(super) fn text(&mut self, value: &str) -> &mut Self {
+    pub(in crate::store) fn text(&mut self, value: &str) -> &mut Self {
         self.args.push(Arg::Text(value.to_owned()));
         self.placeholder()
     }
 
     /// Binds a number and puts its placeholder here.
-    pub(super) fn number(&mut self, value: i64) -> &mut Self {
+    pub(in crate::store) fn number(&mut self, value: i64) -> &mut Self {
         self.args.push(Arg::Number(value));
         self.placeholder()
     }
@@ -76,7 +76,7 @@ impl Sql {
 
     /// Opens a test for a row of a subquery, `closed` by its counterpart. SQLite may turn an `exists` into a join that it starts
     /// from the wrong end; a scalar subquery stays a probe.
-    pub(super) fn exists(&mut self, subquery: &str) -> &mut Self {
+    pub(in crate::store) fn exists(&mut self, subquery: &str) -> &mut Self {
         self.push(match self.dialect {
             Dialect::Postgres => "exists (",
             Dialect::Sqlite => "(",
@@ -84,7 +84,7 @@ impl Sql {
         .push(subquery)
     }
 
-    pub(super) fn closed(&mut self) -> &mut Self {
+    pub(in crate::store) fn closed(&mut self) -> &mut Self {
         self.push(match self.dialect {
             Dialect::Postgres => ")",
             Dialect::Sqlite => ") is not null",
@@ -92,7 +92,7 @@ impl Sql {
     }
 
     /// Puts `($1, $2, …)` here.
-    pub(super) fn texts<'a>(&mut self, values: impl IntoIterator<Item = &'a str>) -> &mut Self {
+    pub(in crate::store) fn texts<'a>(&mut self, values: impl IntoIterator<Item = &'a str>) -> &mut Self {
         self.push("(");
         for (i, value) in values.into_iter().enumerate() {
             self.push(if i == 0 { "" } else { ", " }).text(value);
@@ -101,7 +101,7 @@ impl Sql {
     }
 
     /// Puts `($1, $2, …)` here.
-    pub(super) fn numbers(&mut self, values: impl IntoIterator<Item = i64>) -> &mut Self {
+    pub(in crate::store) fn numbers(&mut self, values: impl IntoIterator<Item = i64>) -> &mut Self {
         self.push("(");
         for (i, value) in values.into_iter().enumerate() {
             self.push(if i == 0 { "" } else { ", " }).number(value);
@@ -126,7 +126,7 @@ macro_rules! fetch {
         })
     }};
 }
-pub(super) use fetch;
+pub(in crate::store) use fetch;
 
 /// Runs a [`Sql`] and returns how many rows it changed.
 macro_rules! execute {
@@ -144,14 +144,14 @@ macro_rules! execute {
         })
     }};
 }
-pub(super) use execute;
+pub(in crate::store) use execute;
 
 /// The rank of a metric's latest value, exactly as the index `metric_keys_by_value` has it: see `domain::search::rank`.
-pub(super) fn rank(table: &str) -> String {
+pub(in crate::store) fn rank(table: &str) -> String {
     rank_of_bits(&format!("{table}.latest_bits"))
 }
 
 /// The rank of a double whose bits are in a column.
-pub(super) fn rank_of_bits(column: &str) -> String {
+pub(in crate::store) fn rank_of_bits(column: &str) -> String {
     format!("(case when {column} >= 0 then {column} else -1 - {column} + (-9223372036854775807 - 1) end)")
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::client::{bare, did};
 
 /// Commands that ask no server, or only whether it is ready.
-const NO_CLIENTS: [&str; 9] = ["server", "demo", "worker", "ready", "migrate", "config", "completion", "man", "openapi"];
+const NO_CLIENTS: [&str; 11] =
+    ["server", "demo", "worker", "ready", "migrate", "import", "export", "config", "completion", "man", "openapi"];
 
 fn help(folder: &Path, path: &[String], told: &mut String) {
     let args: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();

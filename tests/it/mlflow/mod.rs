@@ -4,6 +4,7 @@ mod artifacts;
 mod client;
 mod experiments;
 mod logged;
+mod original;
 mod policy;
 mod registry;
 mod runs;

@@ -122,11 +122,57 @@ impl World {
 
     /// Removes what the test made. A failed test leaves it for a look.
     pub async fn end(self) {
-        self.db.close().await;
-        std::fs::remove_dir_all(&self.folder).unwrap();
-        if let Some((base, name)) = self.drop_database {
-            let mut admin = PgConnection::connect(&base).await.unwrap();
-            sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut admin).await.unwrap();
-        }
+        remove(&self.db, &self.folder, self.drop_database).await;
+    }
+}
+
+async fn remove(db: &Db, folder: &std::path::Path, drop_database: Option<(String, String)>) {
+    db.close().await;
+    std::fs::remove_dir_all(folder).unwrap();
+    if let Some((base, name)) = drop_database {
+        let mut admin = PgConnection::connect(&base).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("drop database {name} with (force)"))).execute(&mut admin).await.unwrap();
+    }
+}
+
+/// A database without any table, and a folder.
+pub struct Bare {
+    pub db: Db,
+    pub folder: std::path::PathBuf,
+    drop_database: Option<(String, String)>,
+}
+
+impl Bare {
+    pub async fn new(engine: Engine) -> Self {
+        let name = format!("slipway_bare_{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let (url, drop_database) = match engine {
+            Engine::Sqlite => (format!("sqlite:{}", folder.join("slipway.db").display()), None),
+            Engine::Postgres => {
+                let base = std::env::var("SLIPWAY_TEST_POSTGRES_URL").expect("`make test` sets SLIPWAY_TEST_POSTGRES_URL");
+                let mut admin = PgConnection::connect(&base).await.unwrap();
+                sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
+                (beside(&base, &name), Some((base, name)))
+            }
+        };
+        let db = Db::connect(&Options { url, max_connections: 4 }).await.unwrap();
+        Self { db, folder, drop_database }
+    }
+
+    /// A service on it, once it is brought up to date.
+    pub async fn app(&self) -> App {
+        bring_up_to_date(&self.db).await.unwrap();
+        let flags = vec![("data_dir", self.folder.display().to_string())];
+        let (config, _): (Config, _) = load(&Sources { flags, ..Sources::default() }).unwrap();
+        let blobs = BlobStore::open(&self.folder.join("artifacts").display().to_string(), &BlobOptions::default()).unwrap();
+        let app = App::new(Parts::new(config, self.db.clone(), blobs, Arc::new(FixedClock::new(START)), Arc::new(SystemIds)));
+        app.keys().bootstrap().await.unwrap();
+        app
+    }
+
+    /// Removes what the test made.
+    pub async fn end(self) {
+        remove(&self.db, &self.folder, self.drop_database).await;
     }
 }
