@@ -2,6 +2,7 @@
 //! written here is bound to the row that a decision was made from, and to the attempt's epoch.
 
 use super::App;
+use super::writer::{Attempt, Done, Work};
 use crate::domain::dataset::DatasetVersion;
 use crate::domain::event::NewEvent;
 use crate::domain::identity::Caller;
@@ -187,6 +188,7 @@ impl Jobs<'_> {
         let seq = store::run::find_seq(&mut tx, &job.workspace, &job.run_id).await?.ok_or_else(no_job)?;
         let step = resume.as_ref().map_or(-1, |(step, _)| *step);
         if next.attempt_no > 1 {
+            store::tracking::metric::fold_all(&mut tx, &job.workspace).await?;
             store::run::supersede(&mut tx, seq, next.attempt_no, step).await?;
         }
         if resume.is_some() {
@@ -235,18 +237,8 @@ impl Jobs<'_> {
 
     /// Logs points of an attempt, and how far it is; false when the attempt is fenced, and then nothing is written.
     pub async fn record(&self, claim: &Claim, points: &[MetricPoint], progress: Option<&Progress>) -> Result<bool> {
-        let app = self.0;
-        let mut tx = app.db().begin().await?;
-        if !fence(&mut tx, claim).await? {
-            return Ok(false);
-        }
-        let seq = store::run::find_seq(&mut tx, &claim.caller.workspace, &claim.run_id).await?.ok_or_else(no_job)?;
-        store::run::append_metrics(&mut tx, seq, claim.attempt_no, points).await?;
-        if let Some(progress) = progress {
-            store::job::set_progress(&mut tx, &claim.job_id, progress).await?;
-        }
-        tx.commit().await?;
-        Ok(true)
+        let attempt = Attempt { claim: claim.clone(), points: points.to_vec(), progress: progress.cloned() };
+        Ok(matches!(self.0.write(Work::Attempt(Box::new(attempt))).await?, Done::Reported(true)))
     }
 
     /// Ends an attempt without success.

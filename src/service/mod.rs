@@ -15,6 +15,7 @@ mod serving;
 mod tracking;
 mod training;
 mod workers;
+mod writer;
 
 use std::sync::Arc;
 
@@ -36,9 +37,10 @@ pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
-pub use tracking::{Batch, Entry, NewTrackedRun, RunChange, SearchRequest, Tracking};
+pub use tracking::{Entry, NewTrackedRun, RunChange, SearchRequest, Tracking};
 pub use training::Training;
 pub use workers::Workers;
+pub use writer::{Batch, Writer};
 
 // what the doors show and take without looking into it
 pub use crate::data::Overrides;
@@ -68,6 +70,8 @@ pub struct Parts {
     pub deck: Deck,
     /// Predictions on their way to monitoring.
     pub observations: Observations,
+    /// What is logged to runs on its way to the database.
+    pub writer: Writer,
 }
 
 impl Parts {
@@ -75,7 +79,7 @@ impl Parts {
     pub fn new(config: Config, db: Db, blobs: BlobStore, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let deck = Deck::new(ids.next());
         let ((committed, _), (closing, _)) = (watch::channel(0), watch::channel(false));
-        Self { config, db, blobs, clock, ids, committed, closing, deck, observations: Observations::default() }
+        Self { config, db, blobs, clock, ids, committed, closing, deck, observations: Observations::default(), writer: Writer::default() }
     }
 }
 
@@ -181,6 +185,10 @@ impl App {
         &self.0.observations
     }
 
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
     pub(crate) fn blobs(&self) -> &BlobStore {
         &self.0.blobs
     }
@@ -195,6 +203,7 @@ impl App {
         crate::queue::prune(self.db(), self.now()).await?;
         self.idempotency().prune().await?;
         self.monitoring().prune().await?;
+        self.fold_leftovers().await?;
         Ok(())
     }
 

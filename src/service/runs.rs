@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::App;
+use super::writer::{Batch, Done, Log, OnParam, Refusal, Work};
 use crate::domain::event::NewEvent;
 use crate::domain::identity::Caller;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::run::{Experiment, MetricPoint, Number, Run, RunStatus};
+use crate::domain::tracking::Pair;
 use crate::domain::{Invalid, check_name};
 use crate::error::{Error, Result};
 use crate::store;
@@ -48,13 +50,13 @@ impl Runs<'_> {
 
     /// Returns a run with its params and latest metrics.
     pub async fn get(&self, caller: &Caller, id: &str) -> Result<Run> {
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         store::run::find(&mut tx, &caller.workspace, id).await?.ok_or_else(no_run)
     }
 
     /// Lists runs, newest first.
     pub async fn list(&self, caller: &Caller, experiment_id: Option<&str>, page: &PageRequest) -> Result<Page<Run>> {
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         let rows = store::run::list(&mut tx, &caller.workspace, experiment_id, page.after.as_deref(), page.limit()).await?;
         Ok(Page::cut(rows, page, |run| run.run_id.clone()))
     }
@@ -70,16 +72,15 @@ impl Runs<'_> {
     /// Logs params and points of a run that no job owns. The answer means that they are durable; a repeated batch adds nothing.
     pub async fn log_batch(&self, caller: &Caller, id: &str, params: &BTreeMap<String, String>, points: &[MetricPoint]) -> Result<()> {
         check_batch(params, points)?;
-        let mut tx = self.0.db().begin().await?;
-        let run = store::run::find(&mut tx, &caller.workspace, id).await?.ok_or_else(no_run)?;
-        if run.job_id.is_some() {
-            return Err(Error::conflict("run_owned_by_job", "this run is written by its job"));
+        let params = params.iter().map(|(key, value)| Pair { key: key.clone(), value: value.clone() }).collect();
+        let batch = Batch { metrics: points.to_vec(), params, tags: Vec::new() };
+        let log = Log { workspace: caller.workspace.clone(), run_id: id.to_owned(), batch, on_param: OnParam::Replace };
+        match self.0.write(Work::Log(log)).await? {
+            Done::Refused(Refusal::NoRun) => Err(no_run()),
+            Done::Refused(Refusal::Stage(_)) => Err(Error::invalid("run_deleted", "the run is deleted; restore it first")),
+            Done::Refused(_) => Err(Error::conflict("run_owned_by_job", "this run is written by its job")),
+            _ => Ok(()),
         }
-        let seq = store::run::find_seq(&mut tx, &caller.workspace, id).await?.ok_or_else(no_run)?;
-        store::run::set_params(&mut tx, seq, params).await?;
-        store::run::append_metrics(&mut tx, seq, 0, points).await?;
-        tx.commit().await?;
-        Ok(())
     }
 
     /// Ends a run that no job owns.
@@ -112,7 +113,7 @@ impl Runs<'_> {
             None => START,
             Some(text) => position(text).ok_or_else(|| Invalid::new("invalid_page_token", "page_token is not one of this list"))?,
         };
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         let seq = store::run::find_seq(&mut tx, &caller.workspace, id).await?.ok_or_else(no_run)?;
         let rows = store::run::history(&mut tx, seq, key, after, page.limit()).await?;
         let page = Page::cut(rows, page, |(step, timestamp, bits)| format!("{step},{timestamp},{bits}"));

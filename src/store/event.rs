@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Result, Tx, done, json, on};
+use super::{Result, Tx, done, json, on, to_json};
 use crate::domain::event::{Event, NewEvent};
 use crate::domain::identity::Caller;
 use crate::domain::time::Timestamp;
@@ -19,6 +19,60 @@ pub async fn append(tx: &mut Tx, caller: &Caller, event: &NewEvent, at: Timestam
         .bind(&caller.workspace).bind(seq).bind(event.kind).bind(event.entity).bind(&event.entity_id)
         .bind(&caller.principal).bind(event.payload.to_string()).bind(at.0).execute(conn).await?));
     Ok(seq)
+}
+
+/// Appends events of one workspace, each by its actor, as [`append`] does.
+pub async fn append_all(tx: &mut Tx, workspace: &str, events: &[(&str, NewEvent)], at: Timestamp) -> Result<()> {
+    let count = events.len().cast_signed() as i64;
+    let last: i64 = on!(tx, conn => sqlx::query_scalar(
+        "insert into event_counters (workspace, last_seq) values ($1, $2)
+         on conflict (workspace) do update set last_seq = event_counters.last_seq + $2
+         returning last_seq")
+        .bind(workspace).bind(count).fetch_one(conn).await?);
+    let rows = (last - count + 1..).zip(events);
+    match tx {
+        Tx::Postgres(tx) => {
+            let (mut seqs, mut columns): (Vec<i64>, [Vec<&str>; 4]) = (Vec::new(), Default::default());
+            let mut payloads = Vec::new();
+            for (seq, (actor, event)) in rows {
+                seqs.push(seq);
+                for (column, value) in columns.iter_mut().zip([event.kind, event.entity, &event.entity_id, actor]) {
+                    column.push(value);
+                }
+                payloads.push(event.payload.to_string());
+            }
+            let [kinds, entities, ids, actors] = columns;
+            sqlx::query(
+                "insert into events (workspace, seq, kind, entity, entity_id, actor, payload, at)
+                 select $1, n.*, $8 from unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as n",
+            )
+            .bind(workspace)
+            .bind(seqs)
+            .bind(kinds)
+            .bind(entities)
+            .bind(ids)
+            .bind(actors)
+            .bind(payloads)
+            .bind(at.0)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Tx::Sqlite(tx) => {
+            let list: Vec<_> = rows
+                .map(|(seq, (actor, event))| (seq, event.kind, event.entity, &event.entity_id, *actor, event.payload.to_string()))
+                .collect();
+            sqlx::query(
+                "insert into events (workspace, seq, kind, entity, entity_id, actor, payload, at)
+                 select $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, $3 from json_each($2)",
+            )
+            .bind(workspace)
+            .bind(to_json(&list))
+            .bind(at.0)
+            .execute(&mut **tx)
+            .await?;
+        }
+    }
+    Ok(())
 }
 
 /// Lists the events after `seq` in their order.

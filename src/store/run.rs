@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Error, Result, Tx, done, on};
-use crate::domain::run::{Experiment, MetricPoint, Number, Run, RunStatus};
+use crate::domain::run::{Experiment, Number, Run, RunStatus};
 use crate::domain::time::Timestamp;
 
 /// A run to be inserted.
@@ -136,12 +136,6 @@ pub async fn input_digests(tx: &mut Tx, run_seq: i64) -> Result<Vec<String>> {
         "select distinct v.digest from run_inputs i join dataset_versions v on v.id = i.dataset_version_id
          where i.run_seq = $1 and v.digest is not null order by v.digest")
         .bind(run_seq).fetch_all(conn).await?))
-}
-
-/// Appends points as a set: one that is there already changes nothing. Keys are locked in their order, so that two batches
-/// can't wait for each other.
-pub async fn append_metrics(tx: &mut Tx, run_seq: i64, attempt_no: i64, points: &[MetricPoint]) -> Result<()> {
-    super::tracking::metric::append(tx, run_seq, attempt_no, points).await
 }
 
 /// Hides the points of earlier attempts above `step`, and finds the latest of what stays visible.

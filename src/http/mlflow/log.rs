@@ -16,7 +16,7 @@ pub(super) async fn metric(State(app): State<App>, caller: Caller, fields: Field
     let value = fields.double("value")?.ok_or_else(|| missing("value"))?;
     let timestamp = fields.integer("timestamp")?.ok_or_else(|| missing("timestamp"))?;
     let step = fields.integer("step")?.unwrap_or(0);
-    app.tracking().log_metric(&caller, run_id, &MetricPoint { key, value: Number(value), timestamp, step }).await?;
+    app.tracking().log_metric(&caller, run_id, MetricPoint { key, value: Number(value), timestamp, step }).await?;
     Ok(nothing())
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn batch(State(app): State<App>, caller: Caller, fields: Fields
     let run_id = fields.run_id()?;
     let metrics = fields.messages("metrics")?.iter().map(point).collect::<Result<Vec<_>, _>>()?;
     let batch = Batch { metrics, params: fields.pairs("params")?, tags: fields.pairs("tags")? };
-    app.tracking().log_batch(&caller, run_id, &batch).await?;
+    app.tracking().log_batch(&caller, run_id, batch).await?;
     Ok(nothing())
 }
 

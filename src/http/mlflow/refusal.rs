@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::error::{Error, Kind};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, say_when};
 
 /// An error. Clients retry 408, 429 and 5xx for minutes, so that nothing which will fail again may have such a status.
 #[derive(Debug)]
@@ -63,6 +63,7 @@ impl IntoResponse for Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
+        say_when(&mut response);
         response
     }
 }

@@ -82,7 +82,7 @@ impl Models<'_> {
         check_name("model", model)?;
         let app = self.0;
         let ws = &caller.workspace;
-        let mut tx = app.db().read().await?;
+        let mut tx = app.read_logged(ws).await?;
         let run = store::run::find(&mut tx, ws, run_id).await?.ok_or_else(|| Error::not_found("run_not_found", "there is no such run"))?;
         let seq = store::run::find_seq(&mut tx, ws, run_id).await?.unwrap_or_default();
         let prefix = format!("{}/", path.trim_matches('/'));

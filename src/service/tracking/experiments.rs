@@ -124,7 +124,7 @@ pub(super) async fn find(tx: &mut Tx, caller: &Caller, id: &str) -> Result<Track
 }
 
 /// Finds an experiment that is not deleted.
-pub(super) async fn active(tx: &mut Tx, caller: &Caller, id: &str) -> Result<TrackedExperiment> {
+pub(in crate::service) async fn active(tx: &mut Tx, caller: &Caller, id: &str) -> Result<TrackedExperiment> {
     let experiment = find(tx, caller, id).await?;
     if experiment.stage != Stage::Active {
         let message = format!("The experiment {id} must be in the 'active' state. Current state is {}.", experiment.stage.as_str());

@@ -37,7 +37,7 @@ impl Tracking<'_> {
         if key.contains('\0') || run_id.contains('\0') {
             return Ok((Vec::new(), None));
         }
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         let Some((seq, _)) = store::tracking::run::find_info(&mut tx, &caller.workspace, run_id).await? else {
             return Ok((Vec::new(), None));
         };
@@ -54,7 +54,7 @@ impl Tracking<'_> {
         sorted.sort();
         sorted.dedup();
         let mut points = Vec::new();
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         for run_id in sorted {
             let left = max_results - i64::try_from(points.len()).unwrap_or(i64::MAX);
             if left <= 0 || key.contains('\0') {
@@ -82,7 +82,7 @@ impl Tracking<'_> {
             return Err(Error::invalid("invalid_parameter_value", message));
         }
         let mut points = Vec::new();
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         for run_id in run_ids.iter().filter(|id| !id.contains('\0') && !key.contains('\0')) {
             let (seq, _) = run(&mut tx, &caller.workspace, run_id).await?;
             let range = steps.unwrap_or((i64::MIN, i64::MAX));

@@ -1,33 +1,23 @@
 //! What is written to a run.
 
-use super::{Tracking, active_run, check, no_run, not_of_a_job};
+use super::{Tracking, active_run, check, no_run, not_active, of_a_job};
 use crate::domain::identity::Caller;
 use crate::domain::run::MetricPoint;
-use crate::domain::tracking::{DatasetInput, Pair, RUN_NAME_TAG};
+use crate::domain::tracking::{DatasetInput, Pair};
 use crate::error::{Error, Result};
-use crate::store::{self, Tx};
-
-/// What one request logs.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// Points; one that is there already changes nothing.
-    pub metrics: Vec<MetricPoint>,
-    /// Params; one that is there already must have the same value.
-    pub params: Vec<Pair>,
-    /// Tags; the last value stays.
-    pub tags: Vec<Pair>,
-}
+use crate::service::writer::{Batch, Done, Log, OnParam, Refusal, Work};
+use crate::store;
 
 impl Tracking<'_> {
     /// Logs all of a batch or nothing of it. The answer means that it is durable; a repeated batch adds nothing.
-    pub async fn log_batch(&self, caller: &Caller, run_id: &str, batch: &Batch) -> Result<()> {
+    pub async fn log_batch(&self, caller: &Caller, run_id: &str, batch: Batch) -> Result<()> {
         for (i, point) in batch.metrics.iter().enumerate() {
             check::point(point, &format!("metrics[{i}]"))?;
         }
         let params = batch.params.iter().enumerate().map(|(i, p)| check::param(p, &format!("params[{i}]"))).collect::<Result<Vec<_>>>()?;
         let tags = batch.tags.iter().enumerate().map(|(i, p)| check::tag(p, &format!("tags[{i}]"))).collect::<Result<Vec<_>>>()?;
         check::sizes(&batch.metrics, &params, &tags)?;
-        let conflicts = self.write(caller, run_id, &batch.metrics, &params, &tags).await?;
+        let conflicts = self.write(caller, run_id, Batch { metrics: batch.metrics, params, tags }).await?;
         if conflicts.is_empty() {
             return Ok(());
         }
@@ -40,16 +30,16 @@ impl Tracking<'_> {
     }
 
     /// Logs a point.
-    pub async fn log_metric(&self, caller: &Caller, run_id: &str, point: &MetricPoint) -> Result<()> {
-        check::point(point, "")?;
-        self.write(caller, run_id, std::slice::from_ref(point), &[], &[]).await?;
+    pub async fn log_metric(&self, caller: &Caller, run_id: &str, point: MetricPoint) -> Result<()> {
+        check::point(&point, "")?;
+        self.write(caller, run_id, Batch { metrics: vec![point], ..Batch::default() }).await?;
         Ok(())
     }
 
     /// Logs a param, whose value can't be changed.
     pub async fn log_param(&self, caller: &Caller, run_id: &str, param: &Pair) -> Result<()> {
         let param = check::param(param, "")?;
-        match self.write(caller, run_id, &[], std::slice::from_ref(&param), &[]).await?.first() {
+        match self.write(caller, run_id, Batch { params: vec![param], ..Batch::default() }).await?.first() {
             None => Ok(()),
             Some((key, old, new)) => Err(Error::invalid(
                 "param_is_set",
@@ -64,7 +54,7 @@ impl Tracking<'_> {
     /// Sets a tag.
     pub async fn set_tag(&self, caller: &Caller, run_id: &str, tag: &Pair) -> Result<()> {
         let tag = check::tag(tag, "")?;
-        self.write(caller, run_id, &[], &[], std::slice::from_ref(&tag)).await?;
+        self.write(caller, run_id, Batch { tags: vec![tag], ..Batch::default() }).await?;
         Ok(())
     }
 
@@ -100,39 +90,18 @@ impl Tracking<'_> {
         Ok(())
     }
 
-    /// Writes what was checked, and commits unless a param is there with another value: these are returned.
-    async fn write(
-        &self,
-        caller: &Caller,
-        run_id: &str,
-        metrics: &[MetricPoint],
-        params: &[Pair],
-        tags: &[Pair],
-    ) -> Result<Vec<(String, String, String)>> {
+    /// Writes what was checked, unless params are there with other values: these are returned.
+    async fn write(&self, caller: &Caller, run_id: &str, batch: Batch) -> Result<Vec<(String, String, String)>> {
         if run_id.contains('\0') {
             return Err(no_run(run_id));
         }
-        let mut tx = self.0.db().begin().await?;
-        let (seq, info) = active_run(&mut tx, &caller.workspace, run_id).await?;
-        if !(metrics.is_empty() && params.is_empty()) {
-            not_of_a_job(&info)?;
+        let log = Log { workspace: caller.workspace.clone(), run_id: run_id.to_owned(), batch, on_param: OnParam::Refuse };
+        match self.0.write(Work::Log(log)).await? {
+            Done::Refused(Refusal::NoRun) => Err(no_run(run_id)),
+            Done::Refused(Refusal::Stage(stage)) => Err(not_active(run_id, stage)),
+            Done::Refused(Refusal::OfJob(job)) => Err(of_a_job(run_id, &job)),
+            Done::Refused(Refusal::ParamsAreSet(conflicts)) => Ok(conflicts),
+            _ => Ok(Vec::new()),
         }
-        let conflicts = store::tracking::run::add_params(&mut tx, seq, params).await?;
-        if !conflicts.is_empty() {
-            return Ok(conflicts);
-        }
-        store::tracking::run::append_metrics(&mut tx, seq, metrics).await?;
-        write_tags(&mut tx, seq, tags).await?;
-        tx.commit().await?;
-        Ok(Vec::new())
     }
-}
-
-/// Sets tags; the one that repeats the name of the run names it.
-async fn write_tags(tx: &mut Tx, run_seq: i64, tags: &[Pair]) -> Result<()> {
-    store::tracking::run::set_tags(tx, run_seq, tags).await?;
-    if let Some(name) = tags.iter().rev().find(|pair| pair.key == RUN_NAME_TAG && !pair.value.is_empty()) {
-        store::tracking::run::update(tx, run_seq, None, None, Some(&name.value)).await?;
-    }
-    Ok(())
 }

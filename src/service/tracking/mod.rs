@@ -12,8 +12,8 @@ mod log;
 mod runs;
 mod search;
 
+pub(super) use experiments::active as active_experiment;
 pub use files::Entry;
-pub use log::Batch;
 pub use runs::{NewTrackedRun, RunChange};
 pub use search::SearchRequest;
 
@@ -34,18 +34,25 @@ async fn run(tx: &mut Tx, workspace: &str, id: &str) -> Result<(i64, RunInfo)> {
 async fn active_run(tx: &mut Tx, workspace: &str, id: &str) -> Result<(i64, RunInfo)> {
     let (seq, info) = run(tx, workspace, id).await?;
     if info.stage != Stage::Active {
-        let message = format!("The run {id} must be in the 'active' state. Current state is {}.", info.stage.as_str());
-        return Err(Error::invalid("run_deleted", message));
+        return Err(not_active(id, info.stage));
     }
     Ok((seq, info))
+}
+
+fn not_active(id: &str, stage: Stage) -> Error {
+    Error::invalid("run_deleted", format!("The run {id} must be in the 'active' state. Current state is {}.", stage.as_str()))
 }
 
 /// Refuses what only the job of a run may do.
 fn not_of_a_job(info: &RunInfo) -> Result<()> {
     match &info.job_id {
         None => Ok(()),
-        Some(job) => Err(Error::conflict("run_owned_by_job", format!("the run {} is written by its job {job}", info.run_id))),
+        Some(job) => Err(of_a_job(&info.run_id, job)),
     }
+}
+
+fn of_a_job(run_id: &str, job: &str) -> Error {
+    Error::conflict("run_owned_by_job", format!("the run {run_id} is written by its job {job}"))
 }
 
 fn no_run(id: &str) -> Error {

@@ -1,11 +1,14 @@
 //! The life of a run that a client drives.
 
-use super::{Tracking, active_run, check, experiments, no_run, not_of_a_job, run};
+use std::collections::BTreeMap;
+
+use super::{Tracking, active_run, check, no_run, not_of_a_job, run};
 use crate::domain::event::NewEvent;
 use crate::domain::identity::Caller;
 use crate::domain::run::RunStatus;
 use crate::domain::tracking::{Pair, RUN_NAME_TAG, RunInfo, Stage, TrackedRun};
 use crate::error::{Error, Result};
+use crate::service::writer::{Done, Start, Work};
 use crate::store;
 
 /// A run to be started.
@@ -56,24 +59,21 @@ impl Tracking<'_> {
         let user = if new.user.is_empty() { &caller.principal } else { &new.user };
         check::tag(&Pair { key: "user_id".to_owned(), value: user.clone() }, "")?;
         tags.push(name.clone());
-        let mut tx = app.db().begin().await?;
-        let experiment = experiments::active(&mut tx, caller, &new.experiment_id).await?;
-        let row = store::tracking::run::NewTrackedRun {
-            id: &id,
-            experiment_id: &experiment.id,
-            name: &name.value,
-            user,
+        let mut by_key: BTreeMap<String, String> = BTreeMap::new();
+        by_key.extend(tags.into_iter().map(|Pair { key, value }| (key, value)));
+        let start = Start {
+            caller: caller.clone(),
+            id,
+            experiment_id: new.experiment_id.clone(),
+            name: name.value,
+            user: user.clone(),
             start_time: new.start_time.unwrap_or(now.0),
+            tags: by_key.into_iter().map(|(key, value)| Pair { key, value }).collect(),
         };
-        let seq = store::tracking::run::insert(&mut tx, &caller.workspace, &row).await?;
-        store::tracking::run::set_tags(&mut tx, seq, &tags).await?;
-        let made = store::tracking::run::find(&mut tx, &caller.workspace, &id).await?.ok_or_else(|| no_run(&id))?;
-        let payload = serde_json::json!({ "experiment": experiment.name, "run_name": name.value });
-        let event = NewEvent { kind: "run.created", entity: "run", entity_id: id, payload };
-        store::event::append(&mut tx, caller, &event, now).await?;
-        tx.commit().await?;
-        app.nudge();
-        Ok(made)
+        match app.write(Work::Start(Box::new(start))).await? {
+            Done::Started(run) => Ok(*run),
+            _ => Err(Error::internal("a run was not made")),
+        }
     }
 
     /// Returns a run with what it logged, deleted or not.
@@ -81,7 +81,7 @@ impl Tracking<'_> {
         if id.contains('\0') {
             return Err(no_run(id));
         }
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         store::tracking::run::find(&mut tx, &caller.workspace, id).await?.ok_or_else(|| no_run(id))
     }
 

@@ -57,7 +57,7 @@ impl Tracking<'_> {
         let order = parse_order(Subject::Runs, &request.order_by)?;
         let after = Cursor::parse(&order, &request.page_token)?;
         let scope = store::tracking::run::Scope { workspace: &caller.workspace, experiments, view: request.view };
-        let mut tx = self.0.db().read().await?;
+        let mut tx = self.0.read_logged(&caller.workspace).await?;
         let found = store::tracking::run::search(&mut tx, scope, &filter, (&order, after.as_ref()), request.max_results + 1).await?;
         Ok(page(found, request.max_results, |last| run_cursor(&order, last)))
     }

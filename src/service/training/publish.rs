@@ -109,7 +109,7 @@ impl Training<'_> {
         let point = |(key, value): &(String, f64)| MetricPoint { key: key.clone(), value: Number(*value), timestamp: now.0, step };
         let points: Vec<MetricPoint> = outputs.metrics.iter().map(point).collect();
         let seq = store::run::find_seq(tx, ws, &claim.run_id).await?.ok_or_else(no_job)?;
-        store::run::append_metrics(tx, seq, claim.attempt_no, &points).await?;
+        store::tracking::metric::push(tx, ws, &[(seq, claim.attempt_no, &points)]).await?;
         let mut result = json!({ "model_uri": format!("runs:/{}/{MODEL}", claim.run_id) });
         if let Some(model) = &claim.spec.register_as {
             let artifacts: Vec<Artifact> = placed.iter().map(|file| file.artifact.clone()).collect();

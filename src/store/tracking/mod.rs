@@ -1,11 +1,13 @@
 //! Experiments and runs as MLflow's clients see them. `sql` builds statements whose text depends on what is asked, `filter`
-//! compiles search clauses, `order` compiles orders and the positions in them; the other files are named after their noun.
+//! compiles search clauses, `order` compiles orders and the positions in them, `bulk` writes about many runs at once; the other files are named after their noun.
 
+pub mod bulk;
 pub mod experiment;
 pub mod file;
 mod filter;
 pub mod input;
 pub mod metric;
 mod order;
+mod packed;
 pub mod run;
 mod sql;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::filter::{self, ARTIFACT_URI};
+use super::input;
 use super::order::{join, push_after, push_order};
 use super::sql::{Dialect, Sql, execute, fetch};
-use super::{input, metric};
 use crate::domain::run::{MetricPoint, Number, RunStatus};
 use crate::domain::search::{Clause, Cursor, Op, OrderBy, OrderField};
 use crate::domain::tracking::{Pair, RunInfo, Stage, TrackedRun, View};
@@ -41,15 +41,6 @@ fn info(row: Row) -> Result<(i64, RunInfo)> {
     let stage = Stage::parse(&stage).ok_or_else(|| Error::decode("runs", "lifecycle_stage", &run_id, stage))?;
     let info = RunInfo { run_id, run_name, experiment_id, status, user_id, job_id, start_time, end_time, stage, artifact_uri };
     Ok((seq, info))
-}
-
-/// Inserts a run that no job works on and returns its surrogate.
-pub async fn insert(tx: &mut Tx, workspace: &str, run: &NewTrackedRun<'_>) -> Result<i64> {
-    Ok(on!(tx, conn => sqlx::query_scalar(
-        "insert into runs (id, workspace, experiment_id, name, status, user_id, job_id, attempt_no, start_time, lifecycle_stage, row_version)
-         values ($1, $2, $3, $4, 'RUNNING', $5, null, 0, $6, 'active', 1) returning seq")
-        .bind(run.id).bind(workspace).bind(run.experiment_id).bind(run.name).bind(run.user).bind(run.start_time)
-        .fetch_one(conn).await?))
 }
 
 /// Finds a run, deleted or not, with its surrogate.
@@ -177,29 +168,6 @@ pub async fn set_stage(tx: &mut Tx, run_seq: i64, stage: Stage) -> Result<()> {
     Ok(())
 }
 
-/// Adds params and returns those that are there with another value, which stays: key, value there, value given.
-/// The params must have distinct keys.
-pub async fn add_params(tx: &mut Tx, run_seq: i64, params: &[Pair]) -> Result<Vec<(String, String, String)>> {
-    let mut conflicts = Vec::new();
-    for chunk in sorted(params).chunks(500) {
-        let mut sql = Sql::new(Dialect::of(tx), "insert into params (run_seq, key, value) values ");
-        rows(&mut sql, run_seq, chunk);
-        sql.push(" on conflict (run_seq, key) do nothing");
-        if execute!(tx, sql) == chunk.len() as u64 {
-            continue;
-        }
-        let mut sql = Sql::new(Dialect::of(tx), "select key, value from params where run_seq = ");
-        sql.number(run_seq).push(" and key in ").texts(chunk.iter().map(|pair| pair.key.as_str())).push(" order by key");
-        let there: Vec<(String, String)> = fetch!(tx, sql);
-        for (key, old) in there {
-            if let Some(given) = chunk.iter().find(|pair| pair.key == key && pair.value != old) {
-                conflicts.push((key, old, given.value.clone()));
-            }
-        }
-    }
-    Ok(conflicts)
-}
-
 /// Sets tags; the last value of a key stays.
 pub async fn set_tags(tx: &mut Tx, run_seq: i64, tags: &[Pair]) -> Result<()> {
     let mut distinct: Vec<&Pair> = Vec::with_capacity(tags.len());
@@ -236,9 +204,4 @@ pub async fn delete_tag(tx: &mut Tx, run_seq: i64, key: &str) -> Result<bool> {
     let rows = on!(tx, conn => sqlx::query("delete from run_tags where run_seq = $1 and key = $2")
         .bind(run_seq).bind(key).execute(conn).await?.rows_affected());
     Ok(rows == 1)
-}
-
-/// Appends points to a run: see [`metric::append`].
-pub async fn append_metrics(tx: &mut Tx, run_seq: i64, points: &[MetricPoint]) -> Result<()> {
-    metric::append(tx, run_seq, 0, points).await
 }

@@ -1,6 +1,7 @@
 //! What happens when processes die, databases go away and people change their minds, shown on the real binary.
 
 mod end;
+mod ingest;
 mod kill;
 
 use std::path::PathBuf;

@@ -58,7 +58,7 @@ async fn given_runs(world: &World, lots: &mut Lots, count: usize) -> Vec<Tracked
                 }
             }
         }
-        app.tracking().log_batch(&me, &id, &batch).await.unwrap();
+        app.tracking().log_batch(&me, &id, batch).await.unwrap();
         let input = |lots: &mut Lots| DatasetInput {
             dataset: LoggedDataset {
                 name: lots.pick(&["sea", "Land"]).to_owned(),

@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 
 use slipway::domain::run::{MetricPoint, Number, RunStatus};
 use slipway::domain::schema::{Format, Schema};
-use slipway::store::dataset;
 use slipway::store::run::{
-    NewRun, add_input, append_metrics, ensure_experiment, find, find_seq, history, input_digests, insert, list, list_experiments,
-    set_params, set_status, supersede, to_bits,
+    NewRun, add_input, ensure_experiment, find, find_seq, history, input_digests, insert, list, list_experiments, set_params, set_status,
+    supersede, to_bits,
 };
+use slipway::store::tracking::metric;
+use slipway::store::{Tx, dataset};
 
 use super::{OTHER, WS, begin};
 use crate::support::db::{ENGINES, START, World};
@@ -19,6 +20,11 @@ fn new<'a>(id: &'a str, experiment_id: &'a str) -> NewRun<'a> {
 
 fn point(key: &str, step: i64, timestamp: i64, value: f64) -> MetricPoint {
     MetricPoint { key: key.to_owned(), value: Number(value), timestamp, step }
+}
+
+async fn append(tx: &mut Tx, seq: i64, attempt_no: i64, points: &[MetricPoint]) {
+    metric::push(tx, WS, &[(seq, attempt_no, points)]).await.unwrap();
+    metric::fold_all(tx, WS).await.unwrap();
 }
 
 #[tokio::test]
@@ -68,7 +74,7 @@ async fn points_are_a_set_and_later_attempts_hide_what_came_after_their_checkpoi
         set_params(&mut tx, seq, &params("0.2")).await.unwrap();
         let points = [point("loss", 1, 10, 0.9), point("loss", 2, 20, 0.8), point("loss", 3, 30, f64::NAN), point("auc", 1, 10, -0.0)];
         for _ in 0..2 {
-            append_metrics(&mut tx, seq, 1, &points).await.unwrap();
+            append(&mut tx, seq, 1, &points).await;
         }
         let run = find(&mut tx, WS, "r1").await.unwrap().unwrap();
         assert_eq!(run.params, params("0.2"), "{engine:?}: the last value stays");
@@ -79,7 +85,7 @@ async fn points_are_a_set_and_later_attempts_hide_what_came_after_their_checkpoi
 
         // the second attempt resumes after step 1 and logs step 2 anew
         supersede(&mut tx, seq, 2, 1).await.unwrap();
-        append_metrics(&mut tx, seq, 2, &[point("loss", 2, 25, 0.7)]).await.unwrap();
+        append(&mut tx, seq, 2, &[point("loss", 2, 25, 0.7)]).await;
         let seen = history(&mut tx, seq, "loss", START_OF_TIME, 9).await.unwrap();
         assert_eq!(seen, [(1, 10, to_bits(0.9)), (2, 25, to_bits(0.7))], "{engine:?}");
         assert_eq!(find(&mut tx, WS, "r1").await.unwrap().unwrap().metrics["loss"], Number(0.7));
