@@ -68,6 +68,7 @@ pub struct Config {
     pub body_limit: usize,
     pub predict_body_limit: usize,
     pub upload_limit: u64,
+    pub direct_transfers: bool,
     pub shutdown_grace_ms: u64,
     pub log: String,
     pub log_format: LogFormat,

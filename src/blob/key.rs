@@ -118,7 +118,7 @@ impl fmt::Display for BlobKey {
     }
 }
 
-fn check_workspace(workspace: &str) -> Result<(), BlobError> {
+pub(super) fn check_workspace(workspace: &str) -> Result<(), BlobError> {
     let fits = (1..=64).contains(&workspace.len()) && workspace.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
     if fits {
         return Ok(());

@@ -4,7 +4,7 @@
 //! (which fails if the object exists), and every folder entry on the way synced before the put returns.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,25 +60,36 @@ impl LocalRoot {
         }
         source.finish()?;
         staged.file().sync_all().map_err(BlobError::io("sync an object"))?;
-        self.publish(key, staged, size)
+        let place = self.place(key).map_err(BlobError::io("create the folder of an object"))?;
+        match self.publish(key, staged.path(), &place, size)? {
+            Some(fresh) => Ok(fresh),
+            // A file system without hard links. Replacing an object by its equal harms nobody.
+            None => staged.persist(&place).map_err(BlobError::io("move an object into place")).map(|()| true),
+        }
     }
 
-    fn publish(&self, key: &BlobKey, staged: TempFile, size: u64) -> Result<bool, BlobError> {
+    /// Stores a file under `key` that this process has written and hashed, without copying it, and tells whether the object is new.
+    /// Nothing is done, and nothing told, where that can't be: across file systems, or where there are no hard links. Blocks.
+    pub(super) fn adopt(&self, key: &BlobKey, file: &File, path: &Path, size: u64) -> Result<Option<bool>, BlobError> {
+        file.sync_all().map_err(BlobError::io("sync an object"))?;
         let place = self.place(key).map_err(BlobError::io("create the folder of an object"))?;
-        let fresh = match fs::hard_link(staged.path(), &place) {
+        self.publish(key, path, &place, size)
+    }
+
+    /// Links a synced file into place, if links can be made there.
+    fn publish(&self, key: &BlobKey, file: &Path, place: &Path, size: u64) -> Result<Option<bool>, BlobError> {
+        use io::ErrorKind::{AlreadyExists, CrossesDevices, PermissionDenied, Unsupported};
+        let fresh = match fs::hard_link(file, place) {
             Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
-                // A file system without hard links. Replacing an object by its equal harms nobody.
-                return staged.persist(&place).map_err(BlobError::io("move an object into place")).map(|()| true);
-            }
+            Err(error) if error.kind() == AlreadyExists => false,
+            Err(error) if matches!(error.kind(), CrossesDevices | Unsupported | PermissionDenied) => return Ok(None),
             Err(error) => return Err(BlobError::io("link an object into place")(error)),
         };
         // Also when the object exists: its writer may not have come to this line yet.
-        temp::sync_parent(&place).map_err(BlobError::io("sync the folder of an object"))?;
-        let found = fs::metadata(&place).map_err(BlobError::io("look at an object"))?.len();
+        temp::sync_parent(place).map_err(BlobError::io("sync the folder of an object"))?;
+        let found = fs::metadata(place).map_err(BlobError::io("look at an object"))?.len();
         match found == size {
-            true => Ok(fresh),
+            true => Ok(Some(fresh)),
             false => Err(BlobError::size(key, size, found)),
         }
     }

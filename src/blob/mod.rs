@@ -8,6 +8,8 @@
 //! [`Spool`] takes a stream in, [`BlobStore`] keeps it. `put` and `local` write, `read` and `stream` read, `root` finds out
 //! which store a root names, and `temp` makes the files that vanish with their owner.
 
+mod checked;
+mod direct;
 mod error;
 mod key;
 mod local;
@@ -19,6 +21,7 @@ mod spool;
 mod stream;
 mod temp;
 
+pub use direct::Parts;
 pub use error::{BlobError, BlobErrorKind};
 pub use key::{BlobKey, Digest};
 pub use put::Stored;

@@ -45,7 +45,19 @@ impl BlobStore {
     /// object exists with another size; `storage_full`, `unavailable` or `io`.
     pub async fn put_spool(&self, workspace: &str, generation: u32, spool: &Spool) -> Result<Stored, BlobError> {
         let key = BlobKey::new(workspace, spool.digest(), generation)?;
+        if let Some(fresh) = self.adopt(&key, spool).await? {
+            return self.stored(key, spool.size(), fresh).await;
+        }
         self.put_known_file(key, spool.path().to_owned(), spool.size()).await
+    }
+
+    /// Makes a spool an object where it lies, if the store is a folder beside it. The spool was hashed when it was filled and is
+    /// nobody else's, so that it is read again only if it was touched since.
+    async fn adopt(&self, key: &BlobKey, spool: &Spool) -> Result<Option<bool>, BlobError> {
+        let Some(local) = self.local.clone() else { return Ok(None) };
+        let Some(file) = spool.untouched()? else { return Ok(None) };
+        let (key, path, size) = (key.clone(), spool.path().to_owned(), spool.size());
+        blocking(move || local.adopt(&key, &file, &path, size)).await
     }
 
     /// Stores the file at `path`, reading it twice: its hash, which names the object, must be known before it is sent.
@@ -84,6 +96,10 @@ impl BlobStore {
             }
             None => self.put_remote(&key, size, source).await?,
         };
+        self.stored(key, size, fresh).await
+    }
+
+    async fn stored(&self, key: BlobKey, size: u64, fresh: bool) -> Result<Stored, BlobError> {
         if !fresh {
             // what lies there may have rotted since it was written
             self.verify(&key).await?;

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use object_store::aws::{AmazonS3Builder, Checksum};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::checked::Checked;
 use super::error::{BlobError, BlobErrorKind};
 use super::key::BlobKey;
 use super::local::LocalRoot;
@@ -77,6 +79,9 @@ pub struct BlobStore {
     pub(super) parts: Arc<Semaphore>,
     pub(super) part_bytes: usize,
     buffers: Arc<Mutex<Weak<Buffers>>>,
+    pub(super) checked: Arc<Checked>,
+    /// What signs addresses of the store for clients; S3 only.
+    pub(super) signer: Option<Arc<dyn Signer>>,
 }
 
 impl BlobStore {
@@ -101,18 +106,22 @@ impl BlobStore {
         }
         let (scheme, prefix) = ObjectStoreScheme::parse(&url)
             .map_err(|e| invalid(format!("the artifact root {root:?} names no store that slipway knows")).caused_by(e))?;
+        let cannot = |e: object_store::Error| invalid(format!("the artifact root {root:?} cannot be used")).caused_by(e);
         let store = match scheme {
             ObjectStoreScheme::Local => {
                 let folder = url.to_file_path().map_err(|()| invalid(format!("{root:?} is not the URL of a local folder")))?;
                 return Self::open_folder(&folder, options);
             }
-            ObjectStoreScheme::AmazonS3 => s3(&url, options),
+            ObjectStoreScheme::AmazonS3 => {
+                let s3 = s3(&url, options).map_err(cannot)?;
+                let signer: Arc<dyn Signer> = Arc::clone(&s3) as _;
+                return Ok(Self { signer: Some(signer), ..Self::new(s3, None, prefix, options) });
+            }
             ObjectStoreScheme::GoogleCloudStorage => google(&url, options),
             ObjectStoreScheme::MicrosoftAzure => azure(&url, options),
             _ => return Err(invalid(format!("the artifact root {root:?} is of a kind that cannot keep artifacts"))),
         };
-        let store = store.map_err(|e| invalid(format!("the artifact root {root:?} cannot be used")).caused_by(e))?;
-        Ok(Self::new(store, None, prefix, options))
+        Ok(Self::new(store.map_err(cannot)?, None, prefix, options))
     }
 
     fn open_folder(folder: &FsPath, options: &BlobOptions) -> Result<Self, BlobError> {
@@ -129,7 +138,16 @@ impl BlobStore {
 
     fn new(store: Arc<dyn ObjectStore>, local: Option<LocalRoot>, prefix: Path, options: &BlobOptions) -> Self {
         let parts = Arc::new(Semaphore::new(options.parts_in_flight.max(1)));
-        Self { store, local, prefix, parts, part_bytes: options.part_bytes.max(1), buffers: Arc::default() }
+        Self {
+            store,
+            local,
+            prefix,
+            parts,
+            part_bytes: options.part_bytes.max(1),
+            buffers: Arc::default(),
+            checked: Arc::default(),
+            signer: None,
+        }
     }
 
     /// Returns the buffers that puts share. They are freed when the last put has ended.
@@ -187,7 +205,7 @@ type Opened = object_store::Result<Arc<dyn ObjectStore>>;
 
 /// Every part carries a SHA-256 that the store checks. Objects are deleted one by one, because not every store knows how to
 /// delete many.
-fn s3(url: &Url, options: &BlobOptions) -> Opened {
+fn s3(url: &Url, options: &BlobOptions) -> object_store::Result<Arc<AmazonS3>> {
     let builder = AmazonS3Builder::new()
         .with_client_options(client(options))
         .with_retry(retry(options))

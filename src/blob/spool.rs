@@ -1,8 +1,10 @@
 //! Takes a stream of bytes of unknown length into a private local file, counting and hashing on the way. Nothing is promised
 //! about durability here: a spool is a stop on the way to the store and ends with the request that filled it.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
@@ -14,7 +16,11 @@ use super::key::Digest;
 use super::temp::{self, TempFile};
 
 /// What is written and hashed in one go, off the async threads.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 4 << 20;
+/// From this size on a batch is hashed by one thread while another writes it.
+const LARGE: usize = 256 << 10;
+/// After this much, what was written is sent to the disk, so that little is left to wait for when the file must be durable.
+const SYNC_AFTER: usize = 64 << 20;
 
 /// Bytes that have arrived. The file is removed when the spool is dropped.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub struct Spool {
     file: TempFile,
     digest: Digest,
     size: u64,
+    /// When the file was written last.
+    written: Option<SystemTime>,
 }
 
 impl Spool {
@@ -76,20 +84,33 @@ impl Spool {
         self.size
     }
 
+    /// Returns the open file, unless its size or the time of its last change is not what it was when it had been filled.
+    pub(super) fn untouched(&self) -> Result<Option<File>, BlobError> {
+        let looked = || -> std::io::Result<Option<File>> {
+            let file = self.file.file().try_clone()?;
+            let now = file.metadata()?;
+            let same = now.len() == self.size && self.written.is_some() && now.modified().ok() == self.written;
+            Ok(same.then_some(file))
+        };
+        looked().map_err(BlobError::io("look at a temporary file"))
+    }
+
     /// Moves the file to `to` on the same file system, durably.
     pub(super) fn persist(self, to: &Path) -> Result<(), BlobError> {
         self.file.persist(to).map_err(BlobError::io("move a file into place"))
     }
 }
 
-/// A spool that is being filled. While one batch is hashed and written the next one is gathered, so about two batches of
-/// memory are in use however much is received.
+/// A spool that is being filled. While one batch is hashed and written the next one is gathered, so two batches of memory are in use
+/// however much is received.
 #[derive(Debug)]
 pub struct SpoolWriter {
     batch: Vec<u8>,
     state: State,
     size: u64,
     limit: u64,
+    unsynced: usize,
+    syncing: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +127,21 @@ struct Work {
     spare: Vec<u8>,
 }
 
+impl Work {
+    fn take(&mut self, batch: &[u8]) -> Result<(), BlobError> {
+        let Self { file, hasher, .. } = self;
+        let write = || file.file().write_all(batch).map_err(BlobError::io("write a temporary file"));
+        if batch.len() < LARGE {
+            hasher.update(batch);
+            return write();
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| hasher.update(batch));
+            write()
+        })
+    }
+}
+
 impl SpoolWriter {
     /// Starts a spool in `folder`, which is created (0700) if it does not exist.
     ///
@@ -119,7 +155,7 @@ impl SpoolWriter {
         .await?;
         let work = Work { file, hasher: Sha256::new(), spare: Vec::new() };
         let state = State::Idle(Box::new(work));
-        Ok(Self { batch: Vec::new(), state, size: 0, limit: limit.unwrap_or(u64::MAX) })
+        Ok(Self { batch: Vec::new(), state, size: 0, limit: limit.unwrap_or(u64::MAX), unsynced: 0, syncing: None })
     }
 
     /// Returns how many bytes were received so far.
@@ -139,9 +175,6 @@ impl SpoolWriter {
         }
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(BATCH - self.batch.len()));
-            if self.batch.capacity() == 0 {
-                self.batch.reserve_exact(BATCH);
-            }
             self.batch.extend_from_slice(&piece);
             if self.batch.len() == BATCH {
                 self.flush().await?;
@@ -157,7 +190,9 @@ impl SpoolWriter {
     pub async fn finish(mut self) -> Result<Spool, BlobError> {
         self.flush().await?;
         let work = self.idle().await?;
-        Ok(Spool { file: work.file, digest: Digest::from_hasher(work.hasher), size: self.size })
+        self.synced().await?;
+        let written = work.file.file().metadata().and_then(|metadata| metadata.modified()).ok();
+        Ok(Spool { file: work.file, digest: Digest::from_hasher(work.hasher), size: self.size, written })
     }
 
     /// Removes the file, after the batch in flight.
@@ -168,15 +203,29 @@ impl SpoolWriter {
 
     async fn flush(&mut self) -> Result<(), BlobError> {
         let mut work = self.idle().await?;
+        if self.unsynced >= SYNC_AFTER && self.syncing.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.synced().await?;
+            let file = work.file.file().try_clone().map_err(BlobError::io("sync a temporary file"))?;
+            self.syncing = Some(spawn_blocking(move || file.sync_data()));
+            self.unsynced = 0;
+        }
         let batch = std::mem::replace(&mut self.batch, std::mem::take(&mut work.spare));
+        self.unsynced += batch.len();
         self.state = State::Busy(spawn_blocking(move || {
-            work.hasher.update(&batch);
-            work.file.file().write_all(&batch).map_err(BlobError::io("write a temporary file"))?;
+            work.take(&batch)?;
             work.spare = batch;
             work.spare.clear();
             Ok(work)
         }));
         Ok(())
+    }
+
+    /// Waits for the sync in flight. What it reports is reported once, so that it must not be lost.
+    async fn synced(&mut self) -> Result<(), BlobError> {
+        match self.syncing.take() {
+            Some(task) => task.await.map_err(BlobError::join)?.map_err(BlobError::io("sync a temporary file")),
+            None => Ok(()),
+        }
     }
 
     /// Waits for the batch in flight. Cancelled while it waits, it leaves the state as it was.

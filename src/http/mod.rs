@@ -4,12 +4,14 @@
 mod api;
 mod auth;
 mod docs;
+mod download;
 mod extract;
 mod idempotency;
 pub mod inference;
 mod mlflow;
 mod ops;
 mod problem;
+mod range;
 mod routes;
 
 use axum::Router;

@@ -1,12 +1,14 @@
 //! Files of runs and of model versions: which there are, and their verified bytes.
 
+use std::ops::Range;
+
 use super::App;
 use super::models::is_damage;
 use crate::blob::{BlobError, BlobErrorKind, BlobKey, BlobStream, Digest, Stored};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
 use crate::error::{Error, Kind, Result};
-use crate::store;
+use crate::store::{self, Tx};
 
 /// Damaged objects that are passed over in one put.
 const REPAIRS: u32 = 3;
@@ -55,6 +57,27 @@ where
     }
 }
 
+/// A file and where its bytes are.
+#[derive(Clone, Debug)]
+pub struct StoredFile {
+    /// What it is.
+    pub file: Artifact,
+    key: BlobKey,
+}
+
+impl StoredFile {
+    pub(super) fn key(&self) -> &BlobKey {
+        &self.key
+    }
+}
+
+/// Finds where the bytes of a file are.
+pub(super) async fn stored(tx: &mut Tx, workspace: &str, file: Artifact) -> Result<StoredFile> {
+    let generation = store::artifact::find_generation(tx, workspace, &file.digest).await?;
+    let key = BlobKey::new(workspace, file.digest.parse::<Digest>()?, generation)?;
+    Ok(StoredFile { file, key })
+}
+
 /// Use cases of files.
 pub struct Artifacts<'a>(pub(super) &'a App);
 
@@ -66,17 +89,26 @@ impl Artifacts<'_> {
         Ok(store::artifact::list_artifacts(&mut tx, &caller.workspace, kind, &id).await?)
     }
 
-    /// Opens a file. Its bytes are verified while they are read: the stream ends with an error where they differ.
-    pub async fn open(&self, caller: &Caller, owner: Owner<'_>, path: &str) -> Result<(Artifact, BlobStream)> {
+    /// Finds a file.
+    pub async fn find(&self, caller: &Caller, owner: Owner<'_>, path: &str) -> Result<StoredFile> {
         let files = self.list(caller, owner).await?;
         let no_file = || Error::not_found("artifact_not_found", "there is no file at this path");
         let file = files.into_iter().find(|file| file.path == path).ok_or_else(no_file)?;
         let mut tx = self.0.db().read().await?;
-        let generation = store::artifact::find_generation(&mut tx, &caller.workspace, &file.digest).await?;
-        drop(tx);
-        let key = BlobKey::new(&caller.workspace, file.digest.parse::<Digest>()?, generation)?;
-        match self.0.blobs().get(&key).await {
-            Ok(stream) => Ok((file, stream)),
+        stored(&mut tx, &caller.workspace, file).await
+    }
+
+    /// Opens a file, or a range of it that is within. The bytes of the whole are verified while they are read: the stream ends with
+    /// an error where they differ. For a range the whole is verified before, once in this process.
+    pub async fn read(&self, stored: &StoredFile, range: Option<Range<u64>>) -> Result<BlobStream> {
+        let blobs = self.0.blobs();
+        let whole = range.as_ref().is_none_or(|range| range.start == 0 && i64::try_from(range.end) == Ok(stored.file.size_bytes));
+        let opened = match range {
+            Some(range) if !whole => blobs.get_checked_range(&stored.key, range).await,
+            _ => blobs.get(&stored.key).await,
+        };
+        match opened {
+            Ok(stream) => Ok(stream),
             Err(e) if is_damage(&e) => Err(Error::conflict("digest_mismatch", "the stored bytes of the file are damaged").caused_by(e)),
             Err(e) => Err(e.into()),
         }

@@ -25,7 +25,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::store::Db;
 
-pub use artifacts::{Artifacts, Owner};
+pub use artifacts::{Artifacts, Owner, StoredFile};
 pub use datasets::{Datasets, Staged};
 pub use events::Events;
 pub use idempotency::{Answer, Idempotency, Reservation, Start};
@@ -36,7 +36,9 @@ pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
-pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, Tracking};
+pub use tracking::{
+    Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, PartAddresses, ReadAddress, RunChange, SearchRequest, Tracking,
+};
 pub use training::Training;
 pub use workers::Workers;
 
@@ -185,6 +187,11 @@ impl App {
         &self.0.blobs
     }
 
+    /// Tells whether clients can be sent to the object store itself.
+    pub fn blobs_are_direct(&self) -> bool {
+        self.0.blobs.is_direct()
+    }
+
     /// Returns a new id.
     pub(crate) fn new_id(&self) -> String {
         self.0.ids.next()
@@ -195,6 +202,7 @@ impl App {
         crate::queue::prune(self.db(), self.now()).await?;
         self.idempotency().prune().await?;
         self.monitoring().prune().await?;
+        tracking::prune_uploads(self).await?;
         Ok(())
     }
 

@@ -1,8 +1,7 @@
 //! Files of runs and of model versions.
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Problem, ProblemSchema};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
+use crate::http::download::hand_out;
 use crate::http::extract::{Path, Query};
 use crate::service::{App, Owner};
 
@@ -36,18 +36,20 @@ pub(super) async fn of_run(State(app): State<App>, caller: Caller, Path(run_id):
     Ok(axum::Json(Artifacts { items: app.artifacts().list(&caller, Owner::Run(&run_id)).await? }))
 }
 
-/// Downloads a file of a run. Its bytes are verified on the way: where they are damaged the transfer breaks off.
+/// Downloads a file of a run, or a `Range` of it. Its bytes are verified on the way: where they are damaged the transfer breaks off.
 #[utoipa::path(get, path = "/api/v1/runs/{run_id}/artifacts/content", tag = "runs", operation_id = "artifact_content",
     params(("run_id" = String, Path), FileQuery), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
 pub(super) async fn content_of_run(
     State(app): State<App>,
     caller: Caller,
     Path(run_id): Path<String>,
     Query(query): Query<FileQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    download(&app, &caller, Owner::Run(&run_id), &query.path).await
+    download(&app, &caller, Owner::Run(&run_id), &query.path, &headers).await
 }
 
 /// Lists the files of a version of a model.
@@ -67,26 +69,20 @@ pub(super) async fn of_version(
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/artifacts/content", tag = "models",
     operation_id = "version_artifact_content", params(("name" = String, Path), ("version" = i64, Path), FileQuery), responses(
     (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 206, body = Vec<u8>, content_type = "application/octet-stream"),
     (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
 pub(super) async fn content_of_version(
     State(app): State<App>,
     caller: Caller,
     Path((name, version)): Path<(String, i64)>,
     Query(query): Query<FileQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    download(&app, &caller, Owner::ModelVersion { model: &name, version }, &query.path).await
+    download(&app, &caller, Owner::ModelVersion { model: &name, version }, &query.path, &headers).await
 }
 
-async fn download(app: &App, caller: &Caller, owner: Owner<'_>, path: &str) -> Result<Response, Problem> {
-    let (file, stream) = app.artifacts().open(caller, owner, path).await?;
-    // the name is for people to save under; anything that a header can't hold is left out
-    let name: String = file.path.rsplit('/').next().unwrap_or_default().chars().filter(|c| c.is_ascii_graphic() && *c != '"').collect();
-    let headers = [
-        (header::CONTENT_TYPE, file.media_type),
-        (header::CONTENT_LENGTH, stream.size().to_string()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::ETAG, format!("\"{}\"", file.digest)),
-    ];
-    Ok((headers, Body::from_stream(stream)).into_response())
+async fn download(app: &App, caller: &Caller, owner: Owner<'_>, path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let stored = app.artifacts().find(caller, owner, path).await?;
+    let refuse = |why: String| Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", why).into_response();
+    Ok(hand_out(app, &stored, headers, refuse).await?)
 }

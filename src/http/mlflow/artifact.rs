@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::refusal::Refusal;
 use super::request::Fields;
 use super::wire::nothing;
-use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
+use crate::http::download::hand_out;
 use crate::service::{App, Entry};
 
 const UNKNOWN_TYPE: &str = "application/octet-stream";
@@ -41,24 +41,37 @@ pub(super) async fn upload(
     Ok(nothing())
 }
 
-pub(super) async fn download(State(app): State<App>, caller: Caller, path: FilePath) -> Result<Response, Refusal> {
-    let (file, stream) = app.tracking().open_file(&caller, &path_of(path)?).await?;
-    let size = stream.size();
-    Ok(hand_out(&file, size, Body::from_stream(stream)))
+pub(super) async fn download(State(app): State<App>, caller: Caller, path: FilePath, headers: HeaderMap) -> Result<Response, Refusal> {
+    let stored = app.tracking().find_file(&caller, &path_of(path)?).await?;
+    Ok(hand_out(&app, &stored, &headers, not_there).await?)
 }
 
-pub(super) async fn download_of_run(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let (file, stream) = app.tracking().open_run_file(&caller, fields.run_id()?, fields.required("path")?).await?;
-    let size = stream.size();
-    Ok(hand_out(&file, size, Body::from_stream(stream)))
+pub(super) async fn download_of_run(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Refusal> {
+    let stored = app.tracking().find_run_file(&caller, fields.run_id()?, fields.required("path")?).await?;
+    Ok(hand_out(&app, &stored, &headers, not_there).await?)
 }
 
-pub(super) async fn download_of_model(State(app): State<App>, caller: Caller, id: FilePath, fields: Fields) -> Result<Response, Refusal> {
+pub(super) async fn download_of_model(
+    State(app): State<App>,
+    caller: Caller,
+    id: FilePath,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Refusal> {
     let missing = || Refusal::bad_request("Request must include the \"artifact_file_path\" query parameter.");
     let path = fields.text("artifact_file_path")?.filter(|path| !path.is_empty()).ok_or_else(missing)?;
-    let (file, stream) = app.tracking().open_model_file(&caller, &path_of(id)?, path).await?;
-    let size = stream.size();
-    Ok(hand_out(&file, size, Body::from_stream(stream)))
+    let stored = app.tracking().find_model_file(&caller, &path_of(id)?, path).await?;
+    Ok(hand_out(&app, &stored, &headers, not_there).await?)
+}
+
+/// Says that a range lies beyond the end of its file.
+fn not_there(why: String) -> Response {
+    Refusal::of(StatusCode::RANGE_NOT_SATISFIABLE, "BAD_REQUEST", why).into_response()
 }
 
 /// Takes a small file of a run in, as the pages of a browser send it.
@@ -80,19 +93,6 @@ pub(super) async fn upload_of_run(
     }
     app.tracking().upload_run_file(&caller, &run_id, &path, UNKNOWN_TYPE, stream::iter([Ok::<_, Infallible>(bytes)])).await?;
     Ok(nothing())
-}
-
-/// Hands a file out as a download, which no browser takes for a page.
-fn hand_out(file: &Artifact, size: u64, body: Body) -> Response {
-    let name: String = file.path.rsplit('/').next().unwrap_or_default().chars().filter(|c| c.is_ascii_graphic() && *c != '"').collect();
-    let headers = [
-        (header::CONTENT_TYPE, file.media_type.clone()),
-        (header::CONTENT_LENGTH, size.to_string()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::ETAG, format!("\"{}\"", file.digest)),
-    ];
-    (headers, body).into_response()
 }
 
 pub(super) async fn delete(State(app): State<App>, caller: Caller, path: FilePath) -> Result<Response, Refusal> {

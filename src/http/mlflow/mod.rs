@@ -3,6 +3,7 @@
 //! the other files hold handlers by noun. docs/mlflow-compatibility.md lists where answers differ from MLflow's own.
 
 mod artifact;
+mod direct;
 mod experiment;
 mod log;
 mod logged_model;
@@ -13,6 +14,7 @@ mod search;
 mod wire;
 
 use axum::Json;
+use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -84,6 +86,12 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.artifact("PUT", "/{*artifact_path}", Role::Developer, artifact::upload);
     door.artifact("DELETE", "/{*artifact_path}", Role::Developer, artifact::delete);
     door.page(Role::Developer, "POST", "upload-artifact", artifact::upload_of_run);
+    door.write("artifacts/presigned-upload-url", direct::sign_upload_of);
+    door.find("artifacts/presigned-download-url", direct::sign_download_of);
+    door.direct("POST", "mpu/create", Role::Developer, direct::create);
+    door.direct("POST", "mpu/complete", Role::Developer, direct::complete);
+    door.direct("POST", "mpu/abort", Role::Developer, direct::abort);
+    door.direct("GET", "presigned", Role::Viewer, direct::sign_download);
     door.add(Permission::AtLeast(Role::Viewer), "GET", "/get-artifact", artifact::download_of_run);
     door.0
 }
@@ -133,6 +141,10 @@ impl Door {
         self.add(Permission::AtLeast(role), method, &format!("/ajax-api/2.0/mlflow/{path}"), handler);
     }
 
+    fn direct<H: Handler<T, App>, T: 'static>(&mut self, method: &str, path: &str, role: Role, handler: H) {
+        self.everywhere(role, method, &format!("mlflow-artifacts/{path}/{{*artifact_path}}"), handler);
+    }
+
     fn artifact<H: Handler<T, App>, T: 'static>(&mut self, method: &str, path: &str, role: Role, handler: H) {
         self.everywhere(role, method, &format!("mlflow-artifacts/artifacts{path}"), handler);
     }
@@ -165,15 +177,17 @@ pub(super) fn nothing_here() -> Response {
 }
 
 /// Tells clients what they may use. It is asked before they log in.
-async fn server_info() -> Response {
+async fn server_info(State(app): State<App>) -> Response {
+    let direct = app.config().direct_transfers && app.blobs_are_direct();
     Json(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
         "trace_archival_enabled": false,
-        "multipart_uploads_enabled": false,
-        "multipart_downloads_enabled": false,
-        "presigned_upload_run_id_supported": false,
-        "presigned_upload_model_id_supported": false,
+        "multipart_uploads_enabled": direct,
+        "multipart_downloads_enabled": direct,
+        // these two speak of what requests may name, not of what is granted
+        "presigned_upload_run_id_supported": true,
+        "presigned_upload_model_id_supported": true,
         "features_enabled": { "gateway": false },
     }))
     .into_response()

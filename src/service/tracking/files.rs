@@ -7,14 +7,14 @@ use bytes::Bytes;
 use futures::Stream;
 
 use super::{Tracking, check_path::relative, no_run, not_of_a_job, run};
-use crate::blob::{BlobKey, BlobStream, Digest, Spool};
+use crate::blob::Spool;
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
 use crate::domain::logged_model::ID_PREFIX;
 use crate::domain::tracking::RunInfo;
 use crate::error::{Error, Kind, Result};
-use crate::service::artifacts::{keep, received};
-use crate::service::models::is_damage;
+use crate::service::StoredFile;
+use crate::service::artifacts::{keep, received, stored};
 use crate::store::{self, Tx};
 
 /// A file or a folder, by its path in its run.
@@ -28,7 +28,7 @@ pub struct Entry {
 
 /// What files belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Holder {
+pub(super) enum Holder {
     Run(RunInfo),
     /// A logged model, by its id and where it keeps its files.
     Model(String, String),
@@ -36,7 +36,7 @@ enum Holder {
 
 impl Holder {
     /// Returns what its rows are filed under.
-    fn key(&self) -> (&'static str, &str) {
+    pub(super) fn key(&self) -> (&'static str, &str) {
         match self {
             Self::Run(run) => ("run", &run.run_id),
             Self::Model(id, _) => ("logged_model", id),
@@ -51,7 +51,7 @@ impl Holder {
     }
 
     /// Refuses what only the job of a run may do.
-    fn takes_files(&self) -> Result<()> {
+    pub(super) fn takes_files(&self) -> Result<()> {
         match self {
             Self::Run(run) => not_of_a_job(run),
             Self::Model(..) => Ok(()),
@@ -61,10 +61,10 @@ impl Holder {
 
 /// A file of a run or a logged model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct FileAt {
-    holder: Holder,
+pub(super) struct FileAt {
+    pub(super) holder: Holder,
     /// Empty for all of its files.
-    path: String,
+    pub(super) path: String,
 }
 
 impl Tracking<'_> {
@@ -93,57 +93,64 @@ impl Tracking<'_> {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let app = self.0;
-        let ws = &caller.workspace;
         at.holder.takes_files()?;
         if at.path.is_empty() {
             return Err(Error::invalid("invalid_path", "Invalid path"));
         }
+        let file = self.take_in(caller, &at, media_type, bytes).await?;
+        let mut tx = self.0.db().begin().await?;
+        self.name(&mut tx, caller, &at, &file).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Stores bytes that are to become a file, and returns what it will be and under which generation they are.
+    pub(super) async fn take_in<S, E>(&self, caller: &Caller, at: &FileAt, media_type: &str, bytes: S) -> Result<(Artifact, u32)>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (app, ws) = (self.0, &caller.workspace);
         let limit = Some(app.config().upload_limit).filter(|limit| *limit > 0);
         let spool = Spool::receive(&app.config().spool_dir(), bytes, limit).await.map_err(received)?;
         let digest = spool.digest().to_string();
         let generation = keep(app, ws, &digest, |generation| app.blobs().put_spool(ws, generation, &spool)).await?;
         let size_bytes = i64::try_from(spool.size()).unwrap_or(i64::MAX);
-        let mut tx = app.db().begin().await?;
-        refuse_clash(&mut tx, ws, &at).await?;
-        store::artifact::record_blob(&mut tx, ws, &digest, generation, size_bytes, app.now()).await?;
-        let file = Artifact { path: at.path.clone(), digest, size_bytes, media_type: media_type.to_owned() };
-        let (owner, owner_id) = at.holder.key();
-        store::artifact::add_artifact(&mut tx, ws, owner, owner_id, &file, app.now()).await?;
-        tx.commit().await?;
+        Ok((Artifact { path: at.path.clone(), digest, size_bytes, media_type: media_type.to_owned() }, generation))
+    }
+
+    /// Gives stored bytes their name.
+    pub(super) async fn name(&self, tx: &mut Tx, caller: &Caller, at: &FileAt, (file, generation): &(Artifact, u32)) -> Result<()> {
+        let (app, ws, (owner, owner_id)) = (self.0, &caller.workspace, at.holder.key());
+        refuse_clash(tx, ws, at).await?;
+        store::artifact::record_blob(tx, ws, &file.digest, *generation, file.size_bytes, app.now()).await?;
+        store::artifact::add_artifact(tx, ws, owner, owner_id, file, app.now()).await?;
         Ok(())
     }
 
-    /// Opens a file. Its bytes are verified while they are read: the stream ends with an error where they differ.
-    pub async fn open_file(&self, caller: &Caller, uri_path: &str) -> Result<(Artifact, BlobStream)> {
+    /// Finds a file.
+    pub async fn find_file(&self, caller: &Caller, uri_path: &str) -> Result<StoredFile> {
         let at = self.file_at(caller, uri_path).await?;
-        self.open_file_at(caller, &at, uri_path).await
+        self.stored(caller, &at, uri_path).await
     }
 
-    /// Opens a file of a run by its path in the run.
-    pub async fn open_run_file(&self, caller: &Caller, run_id: &str, path: &str) -> Result<(Artifact, BlobStream)> {
+    /// Finds a file of a run by its path in the run.
+    pub async fn find_run_file(&self, caller: &Caller, run_id: &str, path: &str) -> Result<StoredFile> {
         let at = self.run_file(caller, run_id, path).await?;
-        self.open_file_at(caller, &at, path).await
+        self.stored(caller, &at, path).await
     }
 
-    /// Opens a file of a logged model by its path in the model.
-    pub async fn open_model_file(&self, caller: &Caller, model_id: &str, path: &str) -> Result<(Artifact, BlobStream)> {
+    /// Finds a file of a logged model by its path in the model.
+    pub async fn find_model_file(&self, caller: &Caller, model_id: &str, path: &str) -> Result<StoredFile> {
         let at = self.model_file(caller, model_id, path).await?;
-        self.open_file_at(caller, &at, path).await
+        self.stored(caller, &at, path).await
     }
 
-    async fn open_file_at(&self, caller: &Caller, at: &FileAt, shown: &str) -> Result<(Artifact, BlobStream)> {
+    async fn stored(&self, caller: &Caller, at: &FileAt, shown: &str) -> Result<StoredFile> {
         let ws = &caller.workspace;
         let mut tx = self.0.db().read().await?;
         let file = store::tracking::file::find(&mut tx, ws, at.holder.key(), &at.path).await?.ok_or_else(|| no_file(shown))?;
-        let generation = store::artifact::find_generation(&mut tx, ws, &file.digest).await?;
-        drop(tx);
-        let key = BlobKey::new(ws, file.digest.parse::<Digest>()?, generation)?;
-        match self.0.blobs().get(&key).await {
-            Ok(stream) => Ok((file, stream)),
-            Err(e) if is_damage(&e) => Err(Error::conflict("digest_mismatch", "the stored bytes of the file are damaged").caused_by(e)),
-            Err(e) => Err(e.into()),
-        }
+        stored(&mut tx, ws, file).await
     }
 
     /// Lists what lies directly in a folder, by path in the run.
@@ -207,7 +214,7 @@ impl Tracking<'_> {
 
     /// Finds the run or model and the file that `…/<id>/artifacts/<path>` names. What stands before must be what the run or model
     /// says.
-    async fn file_at(&self, caller: &Caller, uri_path: &str) -> Result<FileAt> {
+    pub(super) async fn file_at(&self, caller: &Caller, uri_path: &str) -> Result<FileAt> {
         let text = relative(uri_path)?;
         let parts: Vec<&str> = text.split('/').collect();
         let mut tx = self.0.db().read().await?;

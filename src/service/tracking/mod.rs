@@ -13,6 +13,7 @@ mod logged_model_search;
 mod logged_models;
 mod runs;
 mod search;
+mod uploads;
 
 pub use files::Entry;
 pub use log::Batch;
@@ -20,6 +21,8 @@ pub use logged_model_search::LoggedModelSearch;
 pub use logged_models::NewLoggedModel;
 pub use runs::{NewTrackedRun, RunChange};
 pub use search::SearchRequest;
+pub(crate) use uploads::prune as prune_uploads;
+pub use uploads::{PartAddresses, ReadAddress};
 
 use super::App;
 use crate::domain::tracking::{RunInfo, Stage};

@@ -120,6 +120,7 @@ fn body(method: &str, path: &str, ids: &Value) -> Option<Value> {
         ("POST", path) if path.ends_with("/rollback") => json!({}),
         ("POST", "/api/v1/models/{name}/versions") => json!({ "run_id": ids["run_id"] }),
         ("POST", path) if path.ends_with("/evaluate") => json!({ "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:01:00Z" }),
+        ("POST", path) if path.contains("/mpu/") => json!({ "path": "a", "upload_id": "1", "parts": [{ "part_number": 1 }] }),
         ("POST", path) if path.ends_with("/metrics") => json!({}),
         ("POST", path) if path.ends_with("/end") => json!({ "status": "FAILED" }),
         ("POST", "/api/v1/jobs") => given::spec(None, 1),

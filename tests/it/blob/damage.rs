@@ -82,6 +82,8 @@ async fn a_file_that_changes_before_it_is_sent_is_refused(f: Fixture) {
             let chunks = futures::stream::iter([Ok::<_, std::io::Error>(bytes.clone())]);
             let spool = Spool::receive(f.scratch.path(), chunks, None).await.unwrap();
             std::fs::write(spool.path(), changed).unwrap();
+            // however fast this test is and however coarse the clock of the file system
+            std::fs::File::options().write(true).open(spool.path()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
             assert_eq!(f.store.put_spool("default", 0, &spool).await.unwrap_err().code(), code);
             let key = BlobKey::new("default", spool.digest(), 0).unwrap();
             assert!(!f.store.exists(&key).await.unwrap());

@@ -1,6 +1,7 @@
-use axum::body::Body;
-use axum::http::StatusCode;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::Door;
 use crate::support::db::ENGINES;
@@ -80,6 +81,58 @@ async fn no_path_leads_out_of_its_run() {
         assert_eq!(put(&door, &format!("0/{mine}/artifacts"), b"x").await, 400);
         let files = door.get(&format!("artifacts/list?run_id={mine}")).await;
         assert_eq!(files.get("files"), None, "{engine:?}: nothing was stored");
+        door.world.end().await;
+    }
+}
+
+async fn part(door: &Door, path: &str, headers: &[(&str, &str)]) -> (u16, Option<String>, Vec<u8>) {
+    let mut request = door.request("GET", path, Body::empty());
+    for (name, value) in headers {
+        request.headers_mut().append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+    }
+    let response = door.router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let range = response.headers().get("content-range").map(|value| value.to_str().unwrap().to_owned());
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
+    (status, range, bytes)
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_is_handed_out_at_every_door() {
+    for engine in ENGINES {
+        let door = Door::new(engine).await;
+        let id = door.run(json!({})).await;
+        assert_eq!(put(&door, &format!("0/{id}/artifacts/a.txt"), b"0123456789").await, 200);
+        assert_eq!(put(&door, &format!("0/{id}/artifacts/empty"), b"").await, 200);
+        let etag = format!("\"{}\"", slipway::blob::Digest::of(b"0123456789"));
+        let paths = [
+            format!("{ROOT}/0/{id}/artifacts/a.txt"),
+            format!("/get-artifact?run_id={id}&path=a.txt"),
+            format!("/api/v1/runs/{id}/artifacts/content?path=a.txt"),
+        ];
+        for path in &paths {
+            let answer = |status: u16, range: &str, bytes: &[u8]| (status, Some(range.to_owned()), bytes.to_vec());
+            assert_eq!(part(&door, path, &[("range", "bytes=2-4")]).await, answer(206, "bytes 2-4/10", b"234"), "{path}");
+            assert_eq!(part(&door, path, &[("range", "bytes=-3")]).await, answer(206, "bytes 7-9/10", b"789"));
+            assert_eq!(part(&door, path, &[("range", "bytes=0-")]).await, answer(206, "bytes 0-9/10", b"0123456789"));
+            let matching = [("range", "bytes=9-9"), ("if-range", etag.as_str())];
+            assert_eq!(part(&door, path, &matching).await, answer(206, "bytes 9-9/10", b"9"));
+            let whole = (200, None, b"0123456789".to_vec());
+            assert_eq!(part(&door, path, &[("range", "bytes=9-9"), ("if-range", "\"other\"")]).await, whole);
+            assert_eq!(part(&door, path, &[("range", "bytes=1-2,4-5")]).await, whole);
+            let (status, range, body) = part(&door, path, &[("range", "bytes=10-")]).await;
+            let told: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((status, range.as_deref()), (416, Some("bytes */10")));
+            assert!(told["code"] == "range_not_satisfiable" || told["error_code"] == "BAD_REQUEST", "{told}");
+        }
+        assert_eq!(part(&door, &format!("{ROOT}/0/{id}/artifacts/empty"), &[("range", "bytes=0-")]).await.0, 416);
+
+        // no part of a damaged object is handed out
+        assert_eq!(put(&door, &format!("0/{id}/artifacts/b"), b"abcdefgh").await, 200);
+        let hex = slipway::blob::Digest::of(b"abcdefgh").hex();
+        let object = door.world.folder.join(format!("artifacts/default/blobs/{}/{hex}.0", &hex[..2]));
+        std::fs::write(object, b"abcdefgX").unwrap();
+        assert_eq!(part(&door, &format!("{ROOT}/0/{id}/artifacts/b"), &[("range", "bytes=0-1")]).await.0, 400);
         door.world.end().await;
     }
 }

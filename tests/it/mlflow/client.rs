@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::db::{ENGINES, Engine};
+use crate::support::s3::S3Server;
 
 /// A server process with a database and a folder of its own.
 struct Server {
@@ -17,12 +18,14 @@ struct Server {
 }
 
 impl Server {
-    async fn start(engine: Engine) -> Self {
+    /// Starts a server; `more` are settings and credentials.
+    async fn start(engine: Engine, more: &[(String, String)]) -> Self {
         let name = format!("slipway_client_{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.args(["server", "--port", "0", "--data-dir"]).arg(&folder).env("SLIPWAY_WORKER_SLOTS", "0").env_remove("SLIPWAY_CONFIG");
+        command.envs(more.iter().cloned());
         let mut database = None;
         if engine == Engine::Postgres {
             let base = std::env::var("SLIPWAY_TEST_POSTGRES_URL").expect("`make test` sets SLIPWAY_TEST_POSTGRES_URL");
@@ -56,11 +59,15 @@ impl Drop for Server {
 }
 
 async fn scenario(name: &str) {
+    scenario_with(name, &[]).await;
+}
+
+async fn scenario_with(name: &str, more: &[(String, String)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".venv-mlflow/bin/python");
     assert!(python.exists(), "`make test` makes .venv-mlflow, which has the client");
     for engine in ENGINES {
-        let server = Server::start(engine).await;
+        let server = Server::start(engine, more).await;
         let output = Command::new(&python)
             .arg(root.join("tests/compat").join(format!("{name}.py")))
             .current_dir(&server.folder)
@@ -103,6 +110,16 @@ async fn four_processes_log_to_one_run() {
 #[tokio::test]
 async fn the_client_keeps_files_with_its_runs() {
     scenario("artifacts").await;
+}
+
+#[tokio::test]
+async fn the_client_sends_files_to_an_object_store_itself_or_through_the_server() {
+    scenario("direct").await;
+    let s3 = S3Server::start();
+    let mut more = s3.vars();
+    more.push(("SLIPWAY_ARTIFACT_ROOT".to_owned(), s3.root_url("direct")));
+    more.push(("SLIPWAY_DIRECT_TRANSFERS".to_owned(), "true".to_owned()));
+    scenario_with("direct", &more).await;
 }
 
 #[tokio::test]

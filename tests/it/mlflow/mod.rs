@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod client;
+mod direct;
 mod experiments;
 mod logged;
 mod policy;
