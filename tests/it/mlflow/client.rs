@@ -129,3 +129,8 @@ async fn the_client_keeps_prompts() {
 async fn a_logged_model_is_registered_and_loaded_by_its_alias() {
     scenario("lineage").await;
 }
+
+#[tokio::test]
+async fn the_client_and_plain_exporters_trace() {
+    scenario("traces").await;
+}
