@@ -12,6 +12,7 @@ mod monitoring;
 mod observe;
 mod runs;
 mod serving;
+mod sessions;
 mod tracking;
 mod training;
 mod workers;
@@ -36,6 +37,7 @@ pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
+pub use sessions::{Opened, Sessions};
 pub use tracking::{Batch, Entry, NewTrackedRun, RunChange, SearchRequest, Tracking};
 pub use training::Training;
 pub use workers::Workers;
@@ -130,6 +132,11 @@ impl App {
         Serving(self)
     }
 
+    /// Sign-ins of browsers.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
     /// Experiments and runs as MLflow's clients know them.
     pub fn tracking(&self) -> Tracking<'_> {
         Tracking(self)
@@ -194,6 +201,7 @@ impl App {
     pub async fn tidy(&self) -> crate::error::Result<()> {
         crate::queue::prune(self.db(), self.now()).await?;
         self.idempotency().prune().await?;
+        self.sessions().prune().await?;
         self.monitoring().prune().await?;
         Ok(())
     }
