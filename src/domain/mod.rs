@@ -14,6 +14,7 @@ pub mod promotion;
 pub mod run;
 pub mod schema;
 pub mod search;
+pub mod series;
 pub mod time;
 pub mod tracking;
 pub mod training;

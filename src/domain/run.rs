@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Invalid;
 use super::time::Timestamp;
 
 /// Where a run stands, as MLflow names it.
@@ -105,6 +106,14 @@ impl<'de> Deserialize<'de> for Number {
                 _ => Err(serde::de::Error::custom("a metric value is a number, \"NaN\", \"Infinity\" or \"-Infinity\"")),
             },
         }
+    }
+}
+
+/// Checks the name of a metric or param: 1 to 250 bytes without NUL.
+pub fn check_metric_key(key: &str) -> Result<(), Invalid> {
+    match !key.is_empty() && key.len() <= 250 && !key.contains('\0') {
+        true => Ok(()),
+        false => Err(Invalid::new("invalid_key_name", "the name of a metric or param must have 1 to 250 bytes")),
     }
 }
 

@@ -6,7 +6,7 @@ use super::App;
 use crate::domain::event::NewEvent;
 use crate::domain::identity::Caller;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::run::{Experiment, MetricPoint, Number, Run, RunStatus};
+use crate::domain::run::{Experiment, MetricPoint, Number, Run, RunStatus, check_metric_key};
 use crate::domain::{Invalid, check_name};
 use crate::error::{Error, Result};
 use crate::store;
@@ -135,13 +135,10 @@ fn check_batch(params: &BTreeMap<String, String>, points: &[MetricPoint]) -> Res
     if points.len() > MAX_BATCH || params.len() > MAX_BATCH {
         return Err(Invalid::new("batch_too_large", format!("a batch holds at most {MAX_BATCH} points and params")));
     }
-    let fits = |key: &str| !key.is_empty() && key.len() <= 250 && !key.contains('\0');
-    match points.iter().map(|p| &p.key).chain(params.keys()).find(|key| !fits(key)) {
-        Some(_) => Err(Invalid::new("invalid_key_name", "the name of a metric or param must have 1 to 250 bytes")),
-        None if params.values().any(|v| v.len() > 6000 || v.contains('\0')) => {
-            Err(Invalid::new("invalid_param_value", "the value of a param must have at most 6000 bytes and no NUL"))
-        }
-        None => Ok(()),
+    points.iter().map(|point| &point.key).chain(params.keys()).try_for_each(|key| check_metric_key(key))?;
+    match params.values().any(|v| v.len() > 6000 || v.contains('\0')) {
+        true => Err(Invalid::new("invalid_param_value", "the value of a param must have at most 6000 bytes and no NUL")),
+        false => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::{Db, Result};
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("workspaces and keys", include_str!("../../migrations/0001_workspaces_and_keys.sql")),
     ("datasets and blobs", include_str!("../../migrations/0002_datasets_and_blobs.sql")),
     ("experiments and runs", include_str!("../../migrations/0003_experiments_and_runs.sql")),
@@ -16,6 +16,7 @@ const FILES: [(&str, &str); 7] = [
     ("registry", include_str!("../../migrations/0005_registry.sql")),
     ("serving and monitoring", include_str!("../../migrations/0006_serving_and_monitoring.sql")),
     ("mlflow tracking", include_str!("../../migrations/0007_mlflow_tracking.sql")),
+    ("metric rollups", include_str!("../../migrations/0008_metric_rollups.sql")),
 ];
 
 /// Number of the newest migration that this program knows.

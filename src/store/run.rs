@@ -156,13 +156,16 @@ pub async fn supersede(tx: &mut Tx, run_seq: i64, attempt_no: i64, step: i64) ->
         let points: Vec<(i64, i64, i64)> = on!(tx, conn => sqlx::query_as(
             "select step, timestamp, bits from metric_points where key_seq = $1 and not superseded")
             .bind(key).fetch_all(conn).await?);
+        // what charts keep of the key holds no more
+        on!(tx, conn => done(sqlx::query("delete from metric_rollups where key_seq = $1").bind(key).execute(conn).await?));
         let Some(latest) = points.iter().copied().reduce(|a, b| if later(b, a) { b } else { a }) else {
             on!(tx, conn => done(sqlx::query("delete from metric_points where key_seq = $1").bind(key).execute(conn).await?));
             on!(tx, conn => done(sqlx::query("delete from metric_keys where seq = $1").bind(key).execute(conn).await?));
             continue;
         };
         on!(tx, conn => done(sqlx::query(
-            "update metric_keys set latest_step = $2, latest_timestamp = $3, latest_bits = $4, points = $5 where seq = $1")
+            "update metric_keys set latest_step = $2, latest_timestamp = $3, latest_bits = $4, points = $5, rewrites = rewrites + 1
+             where seq = $1")
             .bind(key).bind(latest.0).bind(latest.1).bind(latest.2).bind(points.len().cast_signed() as i64).execute(conn).await?));
     }
     Ok(())

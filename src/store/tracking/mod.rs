@@ -8,4 +8,5 @@ pub mod input;
 pub mod metric;
 mod order;
 pub mod run;
+pub mod series;
 mod sql;
