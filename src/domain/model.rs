@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::Invalid;
 use super::promotion::{Gate, GateResult};
+use super::registry::ModelStage;
 use super::run::Number;
 use super::time::Timestamp;
 
@@ -110,8 +111,20 @@ pub struct ModelVersion {
     pub model_digest: String,
     /// Size of its files in bytes.
     pub size_bytes: i64,
-    /// How the model file is written, for instance `onnx`.
+    /// How the model file is written, for instance `onnx`; empty when the files are not kept here.
     pub flavor: String,
+    /// Why it can't be served; none when it can.
+    pub unservable: Option<String>,
+    /// Where it came from, for instance `runs:/…/model`.
+    pub source: String,
+    /// Where its files are when they are not kept here; else empty.
+    pub location: String,
+    /// A page about the run that made it, on another server.
+    pub run_link: String,
+    /// The logged model that it was made from, as MLflow's clients know it.
+    pub logged_model_id: Option<String>,
+    /// The stage that MLflow's clients put it into.
+    pub stage: ModelStage,
     /// Inputs, outputs, task and class labels.
     pub signature: serde_json::Value,
     /// Digests of the data that it was made from.

@@ -26,6 +26,25 @@ pub struct Served {
     pub answered: metrics::Counter,
 }
 
+impl Served {
+    /// Returns the version under a name of its model that may be new.
+    pub fn under(self: &Arc<Self>, name: String) -> Arc<Self> {
+        if self.name == name {
+            return self.clone();
+        }
+        let answered = metrics::counter!("slipway_predictions_total", "model" => name.clone(), "version" => self.version.to_string());
+        Arc::new(Self {
+            workspace: self.workspace.clone(),
+            name,
+            version_id: self.version_id.clone(),
+            version: self.version,
+            digest: self.digest.clone(),
+            model: self.model.clone(),
+            answered,
+        })
+    }
+}
+
 /// What is loaded of one model.
 #[derive(Clone, Default)]
 pub struct Route {

@@ -10,6 +10,7 @@ mod keys;
 mod models;
 mod monitoring;
 mod observe;
+mod registry;
 mod runs;
 mod serving;
 mod tracking;
@@ -34,6 +35,7 @@ pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
 pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
+pub use registry::{NewTrackedVersion, Registry, RegistrySearch};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
 pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, Tracking};
@@ -113,6 +115,11 @@ impl App {
     /// The registry.
     pub fn models(&self) -> Models<'_> {
         Models(self)
+    }
+
+    /// The registry as MLflow's clients know it.
+    pub fn registry(&self) -> Registry<'_> {
+        Registry(self)
     }
 
     /// Runs and what they log.

@@ -66,7 +66,7 @@ pub async fn ensure_all(tx: &mut Tx, window_ms: i64, at: Timestamp) -> Result<()
     on!(tx, conn => done(sqlx::query(
         "insert into monitors (model_id, workspace, enabled, window_ms, rules_json, scanned_through, updated_at, row_version)
          select m.id, m.workspace, true, $1, '{}', 0, $2, 1 from registered_models m
-         where not exists (select 1 from monitors o where o.model_id = m.id) on conflict (model_id) do nothing")
+         where m.deleted_at is null and not exists (select 1 from monitors o where o.model_id = m.id) on conflict (model_id) do nothing")
         .bind(window_ms).bind(at.0).execute(conn).await?));
     Ok(())
 }
@@ -89,7 +89,7 @@ pub async fn list(tx: &mut Tx, only: Option<(&str, &str)>) -> Result<Vec<Watched
     let rows: Vec<Row> = on!(tx, conn => sqlx::query_as(
         "select o.workspace, o.model_id, m.name, o.enabled, o.window_ms, o.rules_json, o.scanned_through
          from monitors o join registered_models m on m.id = o.model_id
-         where ($1 = '' and o.enabled) or (o.workspace = $1 and m.name = $2) order by o.model_id")
+         where m.deleted_at is null and (($1 = '' and o.enabled) or (o.workspace = $1 and m.name = $2)) order by o.model_id")
         .bind(workspace).bind(model).fetch_all(conn).await?);
     rows.into_iter()
         .map(|(workspace, model_id, model, enabled, window_ms, rules, scanned)| {

@@ -1,6 +1,9 @@
 //! What servers should serve, and what they say that they do.
 
+use std::collections::HashMap;
+
 use super::{Error, Result, Tx, done, on};
+use crate::domain::registry::PROMPT_FLAVOR;
 use crate::domain::time::Timestamp;
 
 /// A version that an alias points at.
@@ -24,25 +27,40 @@ pub struct Wanted {
     pub generation: u32,
     /// Whether the stored bytes were found damaged since the alias moved: who has it loaded keeps it, nobody loads it.
     pub damaged: bool,
+    /// Why no server can load it.
+    pub unservable: Option<String>,
 }
 
-/// Lists the versions that aliases point at, over all workspaces: servers serve everybody.
+/// Lists the versions that aliases point at, over all workspaces: servers serve everybody. Prompts are nothing to serve.
 pub async fn list_wanted(tx: &mut Tx) -> Result<Vec<Wanted>> {
-    type Row = (String, String, String, String, String, i64, String, i64, String);
+    type Row = (String, String, String, String, String, i64, String, i64, String, String);
     let rows: Vec<Row> = on!(tx, conn => sqlx::query_as(
-        "select m.workspace, m.id, m.name, a.alias, v.id, v.version, v.model_digest, b.generation, v.state
+        "select m.workspace, m.id, m.name, a.alias, v.id, v.version, v.model_digest, coalesce(b.generation, 0), v.state, v.unservable
          from aliases a join registered_models m on m.id = a.model_id
          join model_versions v on v.model_id = m.id and v.version = a.version
-         join blobs b on b.workspace = m.workspace and b.digest = v.model_digest
-         where v.state in ('READY', 'DEPRECATED', 'QUARANTINED')")
-        .fetch_all(conn).await?);
+         left join blobs b on b.workspace = m.workspace and b.digest = v.model_digest
+         where v.state in ('READY', 'DEPRECATED', 'QUARANTINED') and v.flavor <> $1 and (b.digest is not null or v.unservable <> '')")
+        .bind(PROMPT_FLAVOR).fetch_all(conn).await?);
     rows.into_iter()
-        .map(|(workspace, model_id, name, alias, version_id, version, digest, generation, state)| {
+        .map(|(workspace, model_id, name, alias, version_id, version, digest, generation, state, unservable)| {
             let generation = u32::try_from(generation).map_err(|_| Error::decode("blobs", "generation", &digest, generation))?;
             let damaged = state == "QUARANTINED";
-            Ok(Wanted { workspace, model_id, name, alias, version_id, version, digest, generation, damaged })
+            let unservable = Some(unservable).filter(|why| !why.is_empty());
+            Ok(Wanted { workspace, model_id, name, alias, version_id, version, digest, generation, damaged, unservable })
         })
         .collect()
+}
+
+/// Finds the names of the models of versions; those that were deleted have none.
+pub async fn list_names(tx: &mut Tx, version_ids: &[String]) -> Result<HashMap<String, String>> {
+    let mut names = HashMap::with_capacity(version_ids.len());
+    for id in version_ids {
+        let name: Option<String> = on!(tx, conn => sqlx::query_scalar(
+            "select m.name from model_versions v join registered_models m on m.id = v.model_id where v.id = $1 and v.state <> 'DELETED'")
+            .bind(id).fetch_optional(conn).await?);
+        names.extend(name.map(|name| (id.clone(), name)));
+    }
+    Ok(names)
 }
 
 /// Says that a server is alive.

@@ -44,7 +44,7 @@ impl Cursor {
         if token.is_empty() {
             return Ok(None);
         }
-        let bad = || invalid("Invalid page token: it is not one that this server gave out for this order");
+        let bad = || invalid("Invalid page token, could not base64-decode it to a position that this server gave out for this order");
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
         let marks: Vec<Mark> = serde_json::from_slice(&bytes).map_err(|_| bad())?;
         let fits = marks.len() == order.len() && order.iter().zip(&marks).all(|(column, mark)| fits(&column.field, mark));

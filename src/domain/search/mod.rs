@@ -9,6 +9,7 @@ mod lexer;
 mod logged;
 mod order;
 mod parse;
+mod registry;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use logged::{
 };
 pub use order::{Direction, MAX_ORDER, OrderBy, OrderField, parse_order};
 pub use parse::{MAX_CLAUSES, MAX_FILTER, parse_filter};
+pub use registry::{Kind, split_kind};
 
 /// What is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,17 @@ pub enum Subject {
     Runs,
     /// Experiments.
     Experiments,
+    /// Registered models.
+    Models,
+    /// Versions of registered models.
+    ModelVersions,
+}
+
+impl Subject {
+    /// Tells whether it is a part of the registry, which has a dialect of its own.
+    fn is_registry(self) -> bool {
+        matches!(self, Self::Models | Self::ModelVersions)
+    }
 }
 
 /// A column of the searched thing itself.
@@ -46,12 +59,29 @@ pub enum Attribute {
     Name,
     CreationTime,
     LastUpdateTime,
+    ModelName,
+    ModelUpdated,
+    VersionNumber,
+    VersionRun,
+    VersionSource,
+    VersionCreated,
+    VersionUpdated,
 }
 
 impl Attribute {
     /// Tells whether it holds a number.
     pub fn is_number(self) -> bool {
-        matches!(self, Self::StartTime | Self::EndTime | Self::CreationTime | Self::LastUpdateTime)
+        matches!(
+            self,
+            Self::StartTime
+                | Self::EndTime
+                | Self::CreationTime
+                | Self::LastUpdateTime
+                | Self::ModelUpdated
+                | Self::VersionNumber
+                | Self::VersionCreated
+                | Self::VersionUpdated
+        )
     }
 
     /// Finds the attribute that a filter names.
@@ -59,6 +89,8 @@ impl Attribute {
         let names: &[(&str, Self)] = match subject {
             Subject::Runs => &RUN_ATTRIBUTES,
             Subject::Experiments => &EXPERIMENT_ATTRIBUTES,
+            Subject::Models => &registry::MODEL_ATTRIBUTES,
+            Subject::ModelVersions => &registry::VERSION_ATTRIBUTES,
         };
         names.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
     }

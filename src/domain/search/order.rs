@@ -2,7 +2,7 @@
 
 use super::lexer::tokens;
 use super::parse::{Field, Reader, invalid};
-use super::{Attribute, Subject};
+use super::{Attribute, Subject, registry};
 use crate::domain::Invalid;
 
 /// Most columns of an order: each may be a join.
@@ -40,7 +40,8 @@ pub struct OrderBy {
 }
 
 /// Parses columns, each with an optional `ASC` or `DESC`, and completes them to a total order: runs by start time, latest
-/// first, then by id; experiments by creation time, latest first, then by id.
+/// first, then by id; experiments by creation time, latest first, then by id; registered models by name; their versions by the last
+/// change, latest first, then by name and by number, newest first.
 ///
 /// # Errors
 /// `invalid_filter` with a sentence that names the column.
@@ -61,6 +62,7 @@ pub fn parse_order(subject: Subject, columns: &[String]) -> Result<Vec<OrderBy>,
         Subject::Experiments if columns.is_empty() => (Attribute::CreationTime, Attribute::ExperimentId, Direction::Ascending),
         // MLflow breaks ties by the id alone once an order is given, newest first
         Subject::Experiments => (Attribute::ExperimentId, Attribute::ExperimentId, Direction::Descending),
+        Subject::Models | Subject::ModelVersions => return Ok(registry::complete(subject, order)),
     };
     for (attribute, direction) in [(time, Direction::Descending), (id, id_first)] {
         if !order.iter().any(|known| known.field == OrderField::Attribute(attribute)) {
@@ -77,6 +79,9 @@ fn parse_column(subject: Subject, column: &str) -> Result<OrderBy, Invalid> {
     }
     let all = tokens(column);
     let mut reader = Reader { subject, tokens: &all, at: 0 };
+    if subject.is_registry() {
+        return registry::column(&mut reader, column);
+    }
     let field = match reader.field()?.ok_or_else(unparsed)? {
         Field::Attribute(attribute, _) => OrderField::Attribute(attribute),
         Field::Metric(key) => OrderField::Metric(key),
@@ -85,6 +90,12 @@ fn parse_column(subject: Subject, column: &str) -> Result<OrderBy, Invalid> {
         Field::Tag(key) => OrderField::Tag(key),
         Field::Dataset(_) => return Err(invalid("Invalid identifier type 'dataset'")),
     };
+    Ok(OrderBy { field, direction: direction(&mut reader, column)? })
+}
+
+/// Reads what follows the name of a column, to its end.
+pub(super) fn direction(reader: &mut Reader<'_>, column: &str) -> Result<Direction, Invalid> {
+    let unparsed = || invalid(format!("Invalid order_by clause '{column}'. Could not be parsed."));
     let direction = match reader.take() {
         None => Direction::Ascending,
         Some(word) if word.is_word("asc") => Direction::Ascending,
@@ -92,8 +103,5 @@ fn parse_column(subject: Subject, column: &str) -> Result<OrderBy, Invalid> {
         Some(_) if reader.peek().is_none() => return Err(invalid(format!("Invalid ordering key in order_by clause '{column}'."))),
         Some(_) => return Err(unparsed()),
     };
-    if reader.peek().is_some() {
-        return Err(unparsed());
-    }
-    Ok(OrderBy { field, direction })
+    if reader.peek().is_some() { Err(unparsed()) } else { Ok(direction) }
 }

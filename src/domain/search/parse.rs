@@ -1,7 +1,7 @@
 //! Reads a filter.
 
 use super::lexer::{Spaced, Token, tokens};
-use super::{Attribute, Clause, DatasetField, KeyedTest, Op, Subject, TextTest, Whole};
+use super::{Attribute, Clause, DatasetField, KeyedTest, Op, Subject, TextTest, Whole, registry};
 use crate::domain::Invalid;
 
 /// Longest filter in bytes.
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses what follows, which is no clause.
-    fn no_clause(&self, text: &str) -> Invalid {
+    pub(super) fn no_clause(&self, text: &str) -> Invalid {
         match self.peek() {
             Some(Token::Other(';')) => {
                 invalid(format!("Search filter contained multiple expression {text:?}. Provide AND-ed expression list."))
@@ -95,13 +95,16 @@ impl<'a> Reader<'a> {
 
     fn clause(&mut self, text: &str) -> Result<Clause, Invalid> {
         let start = self.at;
+        if self.subject.is_registry() && registry::is_no_comparison(&self.tokens[start..]) {
+            return Err(self.no_clause(text));
+        }
         let Some(field) = self.field()? else {
             self.at = start;
             return Err(self.no_clause(text));
         };
         if self.take_word("is") {
             let test = if self.take_word("not") { KeyedTest::Present } else { KeyedTest::Missing };
-            if !self.take_word("null") {
+            if !self.take_word("null") || self.subject.is_registry() {
                 self.at = start;
                 return Err(self.no_clause(text));
             }
@@ -112,12 +115,23 @@ impl<'a> Reader<'a> {
             return Err(self.no_clause(text));
         };
         if matches!(comparator.as_str(), "IN" | "NOT IN") && self.peek() == Some(&Token::Open) {
+            if !self.tokens[self.at..].iter().any(|spaced| spaced.token == Token::Close) {
+                self.at = start;
+                return Err(self.no_clause(text));
+            }
             let values = self.list()?;
             return self.listed(field, &comparator, values);
         }
         let Some(value) = self.take() else {
+            if self.subject.is_registry() {
+                self.at = start;
+                return Err(self.no_clause(text));
+            }
             return Err(invalid("Invalid comparison clause. Expected 3 tokens found 2"));
         };
+        if self.subject.is_registry() {
+            return registry::compare(self.subject, field, &comparator, value);
+        }
         compare(self.subject, field, &comparator, value)
     }
 
@@ -155,7 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     fn keyed(&self, entity: &str, key: String) -> Result<Field, Invalid> {
-        if self.subject == Subject::Experiments {
+        if self.subject != Subject::Runs {
             return match entity {
                 "attribute" => self.attribute(&key),
                 "tag" | "tags" => Ok(Field::Tag(key)),
@@ -183,6 +197,8 @@ impl<'a> Reader<'a> {
         let names = match self.subject {
             Subject::Runs => super::RUN_ATTRIBUTES.map(|(name, _)| name).join("', '"),
             Subject::Experiments => super::EXPERIMENT_ATTRIBUTES.map(|(name, _)| name).join("', '"),
+            Subject::Models => registry::MODEL_ATTRIBUTES.map(|(name, _)| name).join("', '"),
+            Subject::ModelVersions => registry::VERSION_ATTRIBUTES.map(|(name, _)| name).join("', '"),
         };
         let found = Attribute::find(self.subject, name);
         let attribute =
@@ -230,6 +246,9 @@ impl<'a> Reader<'a> {
 
     fn listed(&self, field: Field, comparator: &str, values: Vec<String>) -> Result<Clause, Invalid> {
         let test = if comparator == "IN" { TextTest::In(values) } else { TextTest::NotIn(values) };
+        if self.subject.is_registry() {
+            return registry::listed(self.subject, field, test);
+        }
         match (field, self.subject) {
             (Field::Attribute(attribute @ (Attribute::RunId | Attribute::ExperimentId), _), _) => Ok(Clause::Text(attribute, test)),
             (Field::Attribute(attribute, name), _) if attribute.is_number() => {
@@ -248,10 +267,7 @@ impl<'a> Reader<'a> {
 }
 
 fn presence(subject: Subject, field: Field, test: KeyedTest) -> Result<Clause, Invalid> {
-    let only = match subject {
-        Subject::Runs => "tags and params",
-        Subject::Experiments => "tags",
-    };
+    let only = if subject == Subject::Runs { "tags and params" } else { "tags" };
     let refused = |what: &str| Err(invalid(format!("IS NULL / IS NOT NULL is only supported for {only}, not for {what}")));
     match field {
         Field::Tag(key) => Ok(Clause::Tag(key, test)),
@@ -304,7 +320,7 @@ fn compare(subject: Subject, field: Field, comparator: &str, value: &Token<'_>) 
     }
 }
 
-fn quoted(value: &Token<'_>, what: &str) -> Result<String, Invalid> {
+pub(super) fn quoted(value: &Token<'_>, what: &str) -> Result<String, Invalid> {
     match value {
         Token::Single(text) | Token::Double(text) => Ok(text.clone()),
         Token::Word(_) | Token::Backtick(_) | Token::Unclosed(_) => Err(invalid(format!(
@@ -327,7 +343,7 @@ fn text_test(comparator: &str, value: String, more: &str) -> Result<TextTest, In
     }
 }
 
-fn op(comparator: &str) -> Result<Op, Invalid> {
+pub(super) fn op(comparator: &str) -> Result<Op, Invalid> {
     [Op::Less, Op::AtMost, Op::Equal, Op::NotEqual, Op::AtLeast, Op::Greater]
         .into_iter()
         .find(|op| op.sign() == comparator)

@@ -159,7 +159,7 @@ fn soup() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "\\PC{0,60}", soup in soup()) {
-        for subject in [Subject::Runs, Subject::Experiments] {
+        for subject in [Subject::Runs, Subject::Experiments, Subject::Models, Subject::ModelVersions] {
             let _ = parse_filter(subject, &text);
             let _ = parse_filter(subject, &soup);
             let _ = parse_order(subject, &[text.clone(), soup.clone()]);

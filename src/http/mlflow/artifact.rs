@@ -42,7 +42,11 @@ pub(super) async fn upload(
 }
 
 pub(super) async fn download(State(app): State<App>, caller: Caller, path: FilePath) -> Result<Response, Refusal> {
-    let (file, stream) = app.tracking().open_file(&caller, &path_of(path)?).await?;
+    let path = path_of(path)?;
+    let (file, stream) = match app.registry().open_at(&caller, &path).await? {
+        Some(found) => found,
+        None => app.tracking().open_file(&caller, &path).await?,
+    };
     let size = stream.size();
     Ok(hand_out(&file, size, Body::from_stream(stream)))
 }
@@ -83,7 +87,7 @@ pub(super) async fn upload_of_run(
 }
 
 /// Hands a file out as a download, which no browser takes for a page.
-fn hand_out(file: &Artifact, size: u64, body: Body) -> Response {
+pub(super) fn hand_out(file: &Artifact, size: u64, body: Body) -> Response {
     let name: String = file.path.rsplit('/').next().unwrap_or_default().chars().filter(|c| c.is_ascii_graphic() && *c != '"').collect();
     let headers = [
         (header::CONTENT_TYPE, file.media_type.clone()),
@@ -102,7 +106,11 @@ pub(super) async fn delete(State(app): State<App>, caller: Caller, path: FilePat
 
 /// Lists a folder by its path behind `mlflow-artifacts:/`; the answer has names alone.
 pub(super) async fn list(State(app): State<App>, caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let entries = app.tracking().list_files(&caller, fields.text("path")?.unwrap_or_default()).await?;
+    let path = fields.text("path")?.unwrap_or_default();
+    let entries = match app.registry().list_at(&caller, path).await? {
+        Some(entries) => entries,
+        None => app.tracking().list_files(&caller, path).await?,
+    };
     let named: Vec<Value> = entries.iter().map(|entry| file(entry, entry.path.rsplit('/').next().unwrap_or_default())).collect();
     Ok(Json(if named.is_empty() { json!({}) } else { json!({ "files": named }) }).into_response())
 }

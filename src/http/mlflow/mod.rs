@@ -1,4 +1,4 @@
-//! The door for MLflow's clients: tracking and the artifact proxy, under `/api/2.0`, `/api/3.0` and their `/ajax-api`
+//! The door for MLflow's clients: tracking, the model registry and the artifact proxy, under `/api/2.0`, `/api/3.0` and their `/ajax-api`
 //! spellings. `request` reads bodies and queries as MLflow's protobufs do, `refusal` writes its errors, `wire` its answers;
 //! the other files hold handlers by noun. docs/mlflow-compatibility.md lists where answers differ from MLflow's own.
 
@@ -6,11 +6,14 @@ mod artifact;
 mod experiment;
 mod log;
 mod logged_model;
+mod model;
 mod refusal;
 mod request;
 mod run;
 mod search;
+mod version;
 mod wire;
+mod wire_model;
 
 use axum::Json;
 use axum::handler::Handler;
@@ -78,6 +81,30 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.read("metrics/get-history-bulk", run::history_bulk);
     door.read("metrics/get-history-bulk-interval", run::history_sampled);
 
+    door.write("registered-models/create", model::create);
+    door.read("registered-models/get", model::get);
+    door.read("registered-models/search", model::search);
+    door.change("registered-models/update", model::update);
+    door.operate("POST", "registered-models/rename", model::rename);
+    door.operate("DELETE", "registered-models/delete", model::delete);
+    door.write("registered-models/set-tag", model::set_tag);
+    door.remove("registered-models/delete-tag", model::delete_tag);
+    door.read("registered-models/get-latest-versions", model::latest_versions);
+    door.find("registered-models/get-latest-versions", model::latest_versions);
+    door.read("registered-models/alias", model::get_by_alias);
+    door.operate("POST", "registered-models/alias", model::set_alias);
+    door.operate("DELETE", "registered-models/alias", model::delete_alias);
+
+    door.write("model-versions/create", version::create);
+    door.read("model-versions/get", version::get);
+    door.read("model-versions/search", version::search);
+    door.change("model-versions/update", version::update);
+    door.operate("DELETE", "model-versions/delete", version::delete);
+    door.operate("POST", "model-versions/transition-stage", version::transition);
+    door.read("model-versions/get-download-uri", version::download_uri);
+    door.write("model-versions/set-tag", version::set_tag);
+    door.remove("model-versions/delete-tag", version::delete_tag);
+
     door.read("artifacts/list", artifact::list_of_run);
     door.artifact("GET", "", Role::Viewer, artifact::list);
     door.artifact("GET", "/{*artifact_path}", Role::Viewer, artifact::download);
@@ -85,6 +112,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.artifact("DELETE", "/{*artifact_path}", Role::Developer, artifact::delete);
     door.page(Role::Developer, "POST", "upload-artifact", artifact::upload_of_run);
     door.add(Permission::AtLeast(Role::Viewer), "GET", "/get-artifact", artifact::download_of_run);
+    door.add(Permission::AtLeast(Role::Viewer), "GET", "/model-versions/get-artifact", version::download);
     door.0
 }
 
@@ -133,6 +161,11 @@ impl Door {
         self.add(Permission::AtLeast(role), method, &format!("/ajax-api/2.0/mlflow/{path}"), handler);
     }
 
+    /// What changes which version is used, as promoting on the native API does.
+    fn operate<H: Handler<T, App>, T: 'static>(&mut self, method: &str, path: &str, handler: H) {
+        self.everywhere(Role::Operator, method, &format!("mlflow/{path}"), handler);
+    }
+
     fn artifact<H: Handler<T, App>, T: 'static>(&mut self, method: &str, path: &str, role: Role, handler: H) {
         self.everywhere(role, method, &format!("mlflow-artifacts/artifacts{path}"), handler);
     }
@@ -151,7 +184,8 @@ fn answer<H: Handler<T, App>, T: 'static>(method: &str, handler: H) -> MethodRou
 
 /// Tells whether a path belongs to this door, whether or not something is there.
 pub(super) fn is_here(path: &str) -> bool {
-    path == "/get-artifact" || PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
+    matches!(path, "/get-artifact" | "/model-versions/get-artifact")
+        || PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Writes a refusal of the gate in this dialect.

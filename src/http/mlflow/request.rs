@@ -96,6 +96,15 @@ impl Fields {
         self.value(name).map(|value| double(value).ok_or_else(|| mistyped(name, value))).transpose()
     }
 
+    /// Yes or no; no when absent.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.value(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(mistyped(name, other)),
+        }
+    }
+
     /// Texts; none when absent. A single one counts as a list, for that is what a query can't tell.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Refusal> {
         match self.value(name) {

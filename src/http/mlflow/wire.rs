@@ -1,5 +1,7 @@
 //! Answers as MLflow writes them: whole numbers as numbers, what has no value left out.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -23,6 +25,11 @@ pub(super) struct WirePair<'a> {
 
 fn pairs(pairs: &[Pair]) -> Vec<WirePair<'_>> {
     pairs.iter().map(|Pair { key, value }| WirePair { key, value }).collect()
+}
+
+/// Writes what is kept by key.
+pub(super) fn pairs_of(pairs: &BTreeMap<String, String>) -> Vec<WirePair<'_>> {
+    pairs.iter().map(|(key, value)| WirePair { key, value }).collect()
 }
 
 /// A point.

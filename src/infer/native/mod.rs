@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::engine::{Engine, EngineError, ErrorCode, LoadOptions, Model};
+use super::engine::{Engine, EngineError, ErrorCode, Limits, LoadOptions, Model};
 use super::signature::Signature;
 use super::tensor::Tensor;
 use crate::ml::onnx::proto::ModelProto;
@@ -46,10 +46,7 @@ impl Engine for NativeEngine {
         if bytes.len() > limits.max_model_bytes {
             return Err(EngineError::new(ErrorCode::ModelTooLarge, format!("the file has {} bytes", bytes.len())));
         }
-        let parts = parts::count(bytes);
-        if parts > limits.max_nodes.saturating_mul(PARTS_PER_NODE) {
-            return Err(EngineError::new(ErrorCode::ModelTooLarge, format!("the file has {parts} parts")));
-        }
+        parts_within(bytes, &limits)?;
         let invalid = |message: &str| EngineError::new(ErrorCode::InvalidModel, message);
         let proto = ModelProto::decode(bytes).map_err(|_| invalid("the file is not an ONNX model"))?;
         let opset = opset(&proto)?;
@@ -61,6 +58,15 @@ impl Engine for NativeEngine {
         let plan = Plan::compile(graph, &signature, opset, limits)?;
         Ok(Arc::new(NativeModel { signature, plan }))
     }
+}
+
+/// Refuses a file of so many parts that reading it would take far more memory than it has bytes.
+pub(super) fn parts_within(bytes: &[u8], limits: &Limits) -> Result<(), EngineError> {
+    let parts = parts::count(bytes);
+    if parts > limits.max_nodes.saturating_mul(PARTS_PER_NODE) {
+        return Err(EngineError::new(ErrorCode::ModelTooLarge, format!("the file has {parts} parts")));
+    }
+    Ok(())
 }
 
 /// Returns the version of the default operator set.

@@ -2,6 +2,8 @@
 
 mod promote;
 mod register;
+mod snapshot;
+mod stage;
 mod verify;
 
 use super::App;
@@ -18,7 +20,10 @@ use crate::store::model::NewModel;
 use crate::store::{self, Tx};
 
 pub use promote::{Promotion, Rollback, Target};
+pub(crate) use promote::{Step, contended, tell_moves, told, write_move};
 pub(crate) use register::{Registration, register_in};
+pub(crate) use snapshot::Snapshot;
+pub(crate) use stage::settle;
 pub(crate) use verify::is_damage;
 
 /// Gates that a model may have.
@@ -38,7 +43,8 @@ impl Models<'_> {
         if !store::model::insert(&mut tx, &caller.workspace, new, now).await? {
             return Err(Error::new(Kind::AlreadyExists, "model_exists", format!("there is a model {name:?} already")));
         }
-        append(&mut tx, caller, "registered_model.created", name, serde_json::json!({}), now).await?;
+        let payload = serde_json::json!({ "description": description, "tags": {} });
+        append(&mut tx, caller, "registered_model.created", name, payload, now).await?;
         tx.commit().await?;
         app.nudge();
         self.get(caller, name).await
@@ -147,16 +153,26 @@ impl Models<'_> {
         if !found {
             return Err(Error::not_found("tag_not_found", "there is no such tag"));
         }
-        let kind = match (version.is_some(), value.is_some()) {
-            (false, true) => "registered_model_tag.set",
-            (false, false) => "registered_model_tag.deleted",
-            (true, true) => "model_version_tag.set",
-            (true, false) => "model_version_tag.deleted",
-        };
+        let prompt = store::model::is_prompt(&mut tx, &model_id).await?;
+        let kind = tag_event(prompt, version.is_some(), value.is_some());
         append(&mut tx, caller, kind, name, serde_json::json!({ "version": version, "key": key, "value": value }), now).await?;
         tx.commit().await?;
         app.nudge();
         Ok(())
+    }
+}
+
+/// Names what happened to a tag, by MLflow's names where it has one.
+pub(crate) fn tag_event(prompt: bool, of_version: bool, set: bool) -> &'static str {
+    match (prompt, of_version, set) {
+        (false, false, true) => "registered_model_tag.set",
+        (false, false, false) => "registered_model_tag.deleted",
+        (false, true, true) => "model_version_tag.set",
+        (false, true, false) => "model_version_tag.deleted",
+        (true, false, true) => "prompt_tag.set",
+        (true, false, false) => "prompt_tag.deleted",
+        (true, true, true) => "prompt_version_tag.set",
+        (true, true, false) => "prompt_version_tag.deleted",
     }
 }
 
@@ -184,7 +200,14 @@ fn no_model() -> Error {
     Error::not_found("model_not_found", "there is no such model")
 }
 
-async fn append(tx: &mut Tx, caller: &Caller, kind: &'static str, name: &str, payload: serde_json::Value, now: Timestamp) -> Result<()> {
+pub(crate) async fn append(
+    tx: &mut Tx,
+    caller: &Caller,
+    kind: &'static str,
+    name: &str,
+    payload: serde_json::Value,
+    now: Timestamp,
+) -> Result<()> {
     let event = NewEvent { kind, entity: "model", entity_id: name.to_owned(), payload };
     store::event::append(tx, caller, &event, now).await?;
     Ok(())

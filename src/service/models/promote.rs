@@ -1,10 +1,12 @@
 //! Moving aliases: promotion, rollback, deletion, and their history.
 
+use super::stage::follow;
 use super::{Models, append, find, find_id, find_version, no_model};
 use crate::domain::identity::{Caller, Role};
 use crate::domain::model::{Alias, AliasEvent, AliasEventKind, ModelVersion, ModelVersionState, check_alias};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::promotion::{Candidate, GateResult, Metrics, Pointer, Refusal, previous, promote};
+use crate::domain::registry::ModelStage;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::store::alias::Move;
@@ -60,6 +62,16 @@ impl Models<'_> {
     /// already changes nothing.
     pub async fn promote(&self, caller: &Caller, name: &str, alias: &str, ask: &Promotion) -> Result<Alias> {
         check_alias(alias)?;
+        let version = self.get_version(caller, name, ask.version).await?;
+        if let Some(why) = version.unservable {
+            let message = format!("version {} can't be served: {why}", version.version);
+            return Err(Error::conflict("version_not_servable", message));
+        }
+        self.point(caller, name, alias, ask).await
+    }
+
+    /// Points an alias at a version as [`promote`](Self::promote) does, also at one that can't be served.
+    pub(crate) async fn point(&self, caller: &Caller, name: &str, alias: &str, ask: &Promotion) -> Result<Alias> {
         if ask.override_gates && (caller.role < Role::Admin || ask.reason.is_empty()) {
             return Err(Error::new(Kind::PermissionDenied, "override_refused", "overriding gates needs the role admin and a reason"));
         }
@@ -69,7 +81,7 @@ impl Models<'_> {
         }
         for _ in 0..RACES {
             let mut tx = self.0.db().begin().await?;
-            let model_id = find_id(&mut tx, caller, name).await?;
+            let model_id = self.open(&mut tx, caller, name, alias).await?;
             let at = store::alias::find(&mut tx, &caller.workspace, &model_id, alias).await?;
             let gates = find(&mut tx, caller, name).await?.gates;
             let version = find_version(&mut tx, caller, name, ask.version).await?;
@@ -114,6 +126,7 @@ impl Models<'_> {
             drop(tx);
             self.verify(caller, &way.version).await?;
             let mut tx = self.0.db().begin().await?;
+            let model_id = self.open(&mut tx, caller, name, alias).await?;
             let version = find_version(&mut tx, caller, name, way.version.version).await?;
             if version.status != ModelVersionState::Ready {
                 return Err(told(Refusal::NotReady, at, &version));
@@ -179,7 +192,7 @@ impl Models<'_> {
     pub async fn delete_alias(&self, caller: &Caller, name: &str, alias: &str, expected_revision: Option<i64>, reason: &str) -> Result<()> {
         for _ in 0..RACES {
             let mut tx = self.0.db().begin().await?;
-            let model_id = find_id(&mut tx, caller, name).await?;
+            let model_id = self.open(&mut tx, caller, name, alias).await?;
             let at = store::alias::find(&mut tx, &caller.workspace, &model_id, alias).await?;
             if at.version.is_none() {
                 return Err(no_alias());
@@ -195,6 +208,15 @@ impl Models<'_> {
         Err(contended())
     }
 
+    /// Finds the model of an alias that is to move. An alias that stands for a stage moves versions as well, so its model is locked
+    /// first.
+    async fn open(&self, tx: &mut Tx, caller: &Caller, name: &str, alias: &str) -> Result<String> {
+        match ModelStage::of_alias(alias) {
+            Some(_) => store::model::touch(tx, &caller.workspace, name, self.0.now()).await?.ok_or_else(no_model),
+            None => find_id(tx, caller, name).await,
+        }
+    }
+
     /// Writes a move and its event, and returns where the alias is by that move; `None` when somebody else was faster.
     #[expect(clippy::too_many_arguments, reason = "the end of one transaction")]
     async fn shift(
@@ -208,32 +230,16 @@ impl Models<'_> {
         step: &Step<'_>,
     ) -> Result<Option<Alias>> {
         let now = self.0.now();
-        let to = step.to.map(|version| version.version);
-        let row = Move {
-            model_id,
-            alias,
-            from,
-            to,
-            kind: step.kind,
-            reverts: step.reverts,
-            manifest_digest: step.to.map(|version| version.manifest_digest.as_str()),
-            gates: step.gates,
-            actor: &caller.principal,
-            reason: step.reason,
-        };
-        if !store::alias::shift(&mut tx, &caller.workspace, &row, now).await? {
-            return Ok(None);
+        let Some(moved) = write_move(&mut tx, caller, model_id, alias, from, step, now).await? else { return Ok(None) };
+        let mut moves = vec![moved];
+        if let Some(stage) = ModelStage::of_alias(alias) {
+            moves.extend(follow(&mut tx, caller, model_id, stage, step.to.map(|version| version.version), step.reason, now).await?);
         }
-        let kind = if to.is_some() { "model_version_alias.created" } else { "model_version_alias.deleted" };
-        let payload = serde_json::json!({
-            "alias": alias, "move": step.kind, "from_version": from.version, "to_version": to, "revision": from.revision + 1,
-            "reason": step.reason,
-        });
-        append(&mut tx, caller, kind, name, payload, now).await?;
+        tell_moves(&mut tx, caller, name, model_id, moves, now).await?;
         tx.commit().await?;
         self.0.nudge();
-        let revision = from.revision + 1;
-        Ok(Some(Alias { name: name.to_owned(), alias: alias.to_owned(), version: to, revision, updated_at: now }))
+        let (version, revision) = (step.to.map(|version| version.version), from.revision + 1);
+        Ok(Some(Alias { name: name.to_owned(), alias: alias.to_owned(), version, revision, updated_at: now }))
     }
 
     /// Returns an alias.
@@ -266,15 +272,65 @@ impl Models<'_> {
 }
 
 /// A move without what the alias row knows.
-struct Step<'a> {
-    kind: AliasEventKind,
-    to: Option<&'a ModelVersion>,
-    reverts: Option<i64>,
-    gates: &'a [GateResult],
-    reason: &'a str,
+pub(crate) struct Step<'a> {
+    pub(crate) kind: AliasEventKind,
+    pub(crate) to: Option<&'a ModelVersion>,
+    pub(crate) reverts: Option<i64>,
+    pub(crate) gates: &'a [GateResult],
+    pub(crate) reason: &'a str,
 }
 
-fn told(refusal: Refusal, at: Pointer, version: &ModelVersion) -> Error {
+/// What is told of a move.
+pub(crate) type Moved = serde_json::Value;
+
+/// Writes a move; `None` when somebody else was faster. Its event is appended at the end of the transaction by [`tell_moves`].
+pub(crate) async fn write_move(
+    tx: &mut Tx,
+    caller: &Caller,
+    model_id: &str,
+    alias: &str,
+    from: Pointer,
+    step: &Step<'_>,
+    now: Timestamp,
+) -> Result<Option<Moved>> {
+    let to = step.to.map(|version| version.version);
+    let row = Move {
+        model_id,
+        alias,
+        from,
+        to,
+        kind: step.kind,
+        reverts: step.reverts,
+        manifest_digest: step.to.map(|version| version.manifest_digest.as_str()),
+        gates: step.gates,
+        actor: &caller.principal,
+        reason: step.reason,
+    };
+    if !store::alias::shift(tx, &caller.workspace, &row, now).await? {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::json!({
+        "alias": alias, "move": step.kind, "from_version": from.version, "to_version": to, "revision": from.revision + 1,
+        "reason": step.reason,
+    })))
+}
+
+/// Appends the events of moves.
+pub(crate) async fn tell_moves(tx: &mut Tx, caller: &Caller, name: &str, model_id: &str, moves: Vec<Moved>, now: Timestamp) -> Result<()> {
+    let prompt = store::model::is_prompt(tx, model_id).await?;
+    for payload in moves {
+        let kind = match (prompt, payload["to_version"].is_null()) {
+            (false, false) => "model_version_alias.created",
+            (false, true) => "model_version_alias.deleted",
+            (true, false) => "prompt_alias.created",
+            (true, true) => "prompt_alias.deleted",
+        };
+        append(tx, caller, kind, name, payload, now).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn told(refusal: Refusal, at: Pointer, version: &ModelVersion) -> Error {
     match refusal {
         Refusal::Revision => revision_conflict(at),
         Refusal::NotReady => {
@@ -289,15 +345,15 @@ fn told(refusal: Refusal, at: Pointer, version: &ModelVersion) -> Error {
     }
 }
 
-fn revision_conflict(at: Pointer) -> Error {
+pub(super) fn revision_conflict(at: Pointer) -> Error {
     let message = format!("the alias is at revision {} now", at.revision);
     Error::conflict("revision_conflict", message).with("revision", at.revision).with("version", at.version)
 }
 
-fn no_alias() -> Error {
+pub(crate) fn no_alias() -> Error {
     Error::not_found("alias_not_found", "there is no such alias")
 }
 
-fn contended() -> Error {
+pub(crate) fn contended() -> Error {
     Error::new(Kind::ResourceExhausted, "alias_contended", "the alias moves too fast; try again")
 }

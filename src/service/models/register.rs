@@ -28,6 +28,8 @@ pub(crate) struct Registration<'a> {
     pub(crate) description: &'a str,
     /// The run that made it.
     pub(crate) run_id: &'a str,
+    /// The model's folder among the run's files.
+    pub(crate) path: &'a str,
     /// Its files, by their paths in the model's folder.
     pub(crate) artifacts: &'a [Artifact],
     /// Inputs and outputs.
@@ -62,6 +64,12 @@ pub(crate) async fn register_in(app: &App, tx: &mut Tx, caller: &Caller, new: &R
         run_id: Some(new.run_id),
         artifacts: new.artifacts,
         model_digest: &file.digest,
+        flavor: "onnx",
+        unservable: None,
+        source: &format!("runs:/{}/{}", new.run_id, new.path),
+        location: "",
+        run_link: "",
+        logged_model_id: None,
         signature: new.signature,
         reference: new.reference,
         dataset_digests: new.dataset_digests,
@@ -70,9 +78,12 @@ pub(crate) async fn register_in(app: &App, tx: &mut Tx, caller: &Caller, new: &R
     };
     let version = store::model::insert_version(tx, ws, &row, now).await?;
     if created {
-        append(tx, caller, "registered_model.created", new.model, serde_json::json!({}), now).await?;
+        append(tx, caller, "registered_model.created", new.model, serde_json::json!({ "description": "", "tags": {} }), now).await?;
     }
-    append(tx, caller, "model_version.created", new.model, serde_json::json!({ "version": version, "run_id": new.run_id }), now).await?;
+    let payload = serde_json::json!({
+        "version": version, "run_id": new.run_id, "source": row.source, "description": new.description, "tags": {},
+    });
+    append(tx, caller, "model_version.created", new.model, payload, now).await?;
     Ok(version)
 }
 
@@ -101,6 +112,7 @@ impl Models<'_> {
             model,
             description,
             run_id,
+            path: path.trim_matches('/'),
             artifacts: &artifacts,
             signature: &signature,
             reference: reference.as_ref(),
@@ -114,7 +126,7 @@ impl Models<'_> {
         self.get_version(caller, model, version).await
     }
 
-    async fn read_json(&self, caller: &Caller, artifacts: &[Artifact], path: &str) -> Result<Option<Value>> {
+    pub(super) async fn read_json(&self, caller: &Caller, artifacts: &[Artifact], path: &str) -> Result<Option<Value>> {
         let Some(file) = artifacts.iter().find(|file| file.path == path) else { return Ok(None) };
         let mut tx = self.0.db().read().await?;
         let generation = store::artifact::find_generation(&mut tx, &caller.workspace, &file.digest).await?;

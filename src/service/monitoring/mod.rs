@@ -249,21 +249,18 @@ impl Monitoring<'_> {
         }
         let watched = self.watched(caller, model).await?;
         let version = match version {
-            Some(version) => app.models().get_version(caller, model, version).await?.version,
+            Some(version) => version,
             None => {
                 let champion = app.models().get(caller, model).await?.aliases.get(CHAMPION).copied();
                 champion.ok_or_else(|| Error::conflict("no_champion", "the model has no champion: say which version is meant"))?
             }
         };
+        self.has_reference(caller, model, version).await?;
         app.observations().flush().await;
         for _ in 0..RACES {
             let mut findings = self.compare(&watched, start, end, Some(version)).await?;
-            let finding = findings.pop().ok_or_else(|| {
-                Error::not_found(
-                    "no_traffic",
-                    format!("version {version} answered nothing in that time, or has no reference to compare with"),
-                )
-            })?;
+            let finding =
+                findings.pop().ok_or_else(|| Error::not_found("no_traffic", format!("version {version} answered nothing in that time")))?;
             if !keep {
                 return Ok(finding.report);
             }
@@ -274,6 +271,17 @@ impl Monitoring<'_> {
             }
         }
         Err(Error::conflict("report_contended", "reports about this window are made too fast; try again"))
+    }
+
+    /// Refuses a version whose traffic has nothing to be compared with.
+    async fn has_reference(&self, caller: &Caller, model: &str, version: i64) -> Result<()> {
+        let found = self.0.models().get_version(caller, model, version).await?;
+        let mut tx = self.0.db().read().await?;
+        if store::model::find_reference(&mut tx, &caller.workspace, &found.id).await?.is_some() {
+            return Ok(());
+        }
+        let message = format!("version {version} was registered without a reference_profile.json: its traffic is not watched");
+        Err(Error::conflict("no_reference", message))
     }
 
     /// Stores a report that was asked for.

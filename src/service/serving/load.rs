@@ -1,14 +1,13 @@
 //! Bringing a version into memory: its bytes verified by digest, loaded, tried once.
 
 use super::Serving;
-use crate::blob::{BlobError, BlobKey, Digest};
 use crate::domain::identity::Caller;
+use crate::error::Error;
 use crate::infer::engine::{EngineError, LoadOptions, Model};
 use crate::infer::router::Served;
 use crate::infer::signature::TensorSpec;
 use crate::infer::tensor::{DataType, Tensor, TensorData};
-use crate::service::models::is_damage;
-use crate::store::serving::Wanted;
+use crate::store::{self, serving::Wanted};
 
 impl Serving<'_> {
     /// Loads a version; says why it can't be served otherwise. Damaged bytes quarantine the version.
@@ -16,11 +15,16 @@ impl Serving<'_> {
         let app = self.0;
         let options = LoadOptions::default();
         let read = async {
-            let key = BlobKey::new(&wanted.workspace, wanted.digest.parse::<Digest>()?, wanted.generation)?;
-            app.blobs().get_bytes(&key, options.limits.max_model_bytes as u64).await
+            let mut tx = app.db().read().await?;
+            let files = store::artifact::list_artifacts(&mut tx, &wanted.workspace, "model_version", &wanted.version_id).await?;
+            drop(tx);
+            let missing = || Error::internal("the model file is not among the files of its version");
+            let file = files.iter().find(|file| file.digest == wanted.digest).ok_or_else(missing)?;
+            app.models().model_bytes(&wanted.workspace, file, &files, &options.limits).await
         };
         let bytes = match read.await {
-            Ok(bytes) => bytes,
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(e)) => return Err(e.to_string()),
             Err(e) => {
                 self.judge(wanted, &e).await;
                 return Err(e.to_string());
@@ -38,14 +42,14 @@ impl Serving<'_> {
         Ok(Served { workspace, name, version_id, version, digest, model, answered })
     }
 
-    async fn judge(&self, wanted: &Wanted, error: &BlobError) {
-        if !is_damage(error) {
+    async fn judge(&self, wanted: &Wanted, error: &Error) {
+        if error.code != "digest_mismatch" {
             return;
         }
         let caller = Caller::system(&wanted.workspace);
         let models = self.0.models();
         let quarantined = match models.get_version(&caller, &wanted.name, wanted.version).await {
-            Ok(version) => models.quarantine(&caller, &version, &error.to_string()).await.map(|_| ()),
+            Ok(version) => models.quarantine(&caller, &version, &error.message).await.map(|_| ()),
             Err(e) => Err(e),
         };
         if let Err(e) = quarantined {

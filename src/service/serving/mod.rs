@@ -61,6 +61,11 @@ impl Deck {
         &self.replica
     }
 
+    /// Returns what loads models.
+    pub(in crate::service) fn engines(&self) -> Engines {
+        self.engines.clone()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,13 +137,17 @@ impl Serving<'_> {
             return self.tell(None).await;
         }
         let wanted = store::serving::list_wanted(&mut tx).await?;
-        drop(tx);
         let table = deck.router.table();
-        let mut loaded: HashMap<String, Arc<Served>> = table.versions().map(|served| (served.version_id.clone(), served.clone())).collect();
+        let ids: Vec<String> = table.versions().map(|served| served.version_id.clone()).collect();
+        let mut names = store::serving::list_names(&mut tx, &ids).await?;
+        drop(tx);
+        // what was deleted goes at once, what was renamed answers under its new name
+        let still = |served: &Arc<Served>| Some((served.version_id.clone(), served.under(names.remove(&served.version_id)?)));
+        let mut loaded: HashMap<String, Arc<Served>> = table.versions().filter_map(still).collect();
         deck.state().failed.retain(|id, _| wanted.iter().any(|version| version.version_id == *id && !version.damaged));
         // what is loaded already does not wait for what has to be fetched
         deck.router.replace(self.arrange(&table, &wanted, &loaded));
-        for version in wanted.iter().filter(|version| !version.damaged) {
+        for version in wanted.iter().filter(|version| !version.damaged && version.unservable.is_none()) {
             if loaded.contains_key(&version.version_id) || self.rests(&version.version_id) {
                 continue;
             }
@@ -159,14 +168,15 @@ impl Serving<'_> {
         self.tell(Some(&wanted)).await
     }
 
-    /// Builds the next table. An alias whose version could not be loaded stays where it was; versions without an alias stay until
-    /// their warm time is over.
+    /// Builds the next table. An alias whose version could not be loaded stays where it was, unless that is gone; versions without an
+    /// alias stay until their warm time is over.
     fn arrange(&self, before: &Table, wanted: &[Wanted], loaded: &HashMap<String, Arc<Served>>) -> Table {
         let keep = Duration::from_millis(self.0.config().serving_keep_warm_ms);
         let mut table = Table::default();
         let mut named: HashSet<&str> = HashSet::new();
         for version in wanted {
             let old = before.get(&version.workspace, &version.name).and_then(|route| route.find(Selector::Label(&version.alias)));
+            let old = old.filter(|old| loaded.contains_key(&old.version_id));
             let Some(served) = loaded.get(&version.version_id).cloned().or(old) else { continue };
             let served = loaded.get(&served.version_id).cloned().unwrap_or(served);
             named.extend(loaded.get_key_value(&served.version_id).map(|(id, _)| id.as_str()));
@@ -241,7 +251,7 @@ impl Serving<'_> {
             let message = match state.failed.get(&row.version_id) {
                 Some((_, message)) => message.clone(),
                 None if row.damaged => "its stored bytes are damaged".to_owned(),
-                None => String::new(),
+                None => row.unservable.clone().unwrap_or_default(),
             };
             Some(Report {
                 workspace: (*workspace).to_owned(),

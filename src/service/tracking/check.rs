@@ -32,26 +32,31 @@ fn too_long(what: &str, limit: usize) -> Error {
 
 /// Checks the name of a metric, param or tag; `path` says where it stands in the request, `label` what it is called when it is
 /// too long.
-pub(super) fn key(name: &str, path: &str, label: &str) -> Result<()> {
-    let shown = || serde_json::Value::from(name);
+pub(in crate::service) fn key(name: &str, path: &str, label: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | ' ' | ':');
     if !name.chars().all(plain) {
         return Err(invalid(format!(
             "Invalid value {} for parameter '{path}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), \
              periods (.), spaces ( ), colon(:) and slashes (/).",
-            shown()
+            serde_json::Value::from(name)
         )));
     }
+    resolves_to_itself(name, path)?;
+    if name.chars().count() > MAX_KEY {
+        return Err(too_long(label, MAX_KEY));
+    }
+    Ok(())
+}
+
+/// Refuses a name that would be another name if it were taken for a path.
+pub(in crate::service) fn resolves_to_itself(name: &str, path: &str) -> Result<()> {
     let resolved = resolve(name);
     if resolved != name || resolved == "." || resolved.starts_with("..") || resolved.starts_with('/') {
         return Err(invalid(format!(
             "Invalid value {} for parameter '{path}' supplied: Names may be treated as files in certain cases, and must not resolve \
              to other names when treated as such. This name would resolve to '{resolved}'",
-            shown()
+            serde_json::Value::from(name)
         )));
-    }
-    if name.chars().count() > MAX_KEY {
-        return Err(too_long(label, MAX_KEY));
     }
     Ok(())
 }

@@ -250,7 +250,7 @@ async fn refuse_clash(tx: &mut Tx, workspace: &str, at: &FileAt) -> Result<()> {
 }
 
 /// Cuts files to what lies directly in `folder`.
-fn entries(files: &[Artifact], folder: &str) -> Vec<Entry> {
+pub(in crate::service) fn entries(files: &[Artifact], folder: &str) -> Vec<Entry> {
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let mut found: BTreeMap<String, Option<i64>> = BTreeMap::new();
     for file in files {

@@ -3,7 +3,7 @@
 //!
 //! Messages follow MLflow's, because its clients and their users' programs look into them.
 
-mod check;
+pub(super) mod check;
 mod check_path;
 mod experiments;
 mod files;
@@ -15,6 +15,7 @@ mod runs;
 mod search;
 
 pub use files::Entry;
+pub(super) use files::entries;
 pub use log::Batch;
 pub use logged_model_search::LoggedModelSearch;
 pub use logged_models::NewLoggedModel;

@@ -121,6 +121,7 @@ impl Training<'_> {
                 model,
                 description: "",
                 run_id: &claim.run_id,
+                path: MODEL,
                 artifacts: &artifacts,
                 signature: &outputs.signature,
                 reference: Some(&reference),

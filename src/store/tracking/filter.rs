@@ -7,7 +7,7 @@ use crate::domain::search::{Attribute, Clause, DatasetField, KeyedTest, Op, Text
 pub(super) const ARTIFACT_URI: &str = "(select case when e.artifact_location = '' then 'mlflow-artifacts:/' || e.id \
      else e.artifact_location end from experiments e where e.id = r.experiment_id) || '/' || r.id || '/artifacts'";
 
-/// Returns the expression of an attribute: runs are `r`, experiments `x`.
+/// Returns the expression of an attribute: runs are `r`, experiments `x`, registered models `m`, their versions `v`.
 pub(super) fn column(attribute: Attribute) -> &'static str {
     match attribute {
         Attribute::RunId => "r.id",
@@ -21,6 +21,13 @@ pub(super) fn column(attribute: Attribute) -> &'static str {
         Attribute::Name => "x.name",
         Attribute::CreationTime => "x.created_at",
         Attribute::LastUpdateTime => "x.updated_at",
+        Attribute::ModelName => "m.name",
+        Attribute::ModelUpdated => "m.updated_at",
+        Attribute::VersionNumber => "v.version",
+        Attribute::VersionRun => "coalesce(v.run_id, '')",
+        Attribute::VersionSource => "v.source",
+        Attribute::VersionCreated => "v.created_at",
+        Attribute::VersionUpdated => "v.updated_at",
     }
 }
 
@@ -43,10 +50,24 @@ pub(super) fn push(sql: &mut Sql, clause: &Clause) {
 
 /// Appends `and …` for a clause about experiments.
 pub(super) fn push_experiment(sql: &mut Sql, clause: &Clause) {
+    push_tagged(sql, "experiment_tags k where k.experiment_id = x.id", clause);
+}
+
+/// Appends `and …` for a clause about registered models.
+pub(super) fn push_model(sql: &mut Sql, clause: &Clause) {
+    push_tagged(sql, "model_tags k where k.model_id = m.id", clause);
+}
+
+/// Appends `and …` for a clause about versions of registered models.
+pub(super) fn push_version(sql: &mut Sql, clause: &Clause) {
+    push_tagged(sql, "model_version_tags k where k.model_version_id = v.id", clause);
+}
+
+fn push_tagged(sql: &mut Sql, tags: &str, clause: &Clause) {
     match clause {
         Clause::Tag(key, test) => {
             sql.push(" and ");
-            keyed(sql, "experiment_tags k where k.experiment_id = x.id", key, test);
+            keyed(sql, tags, key, test);
         }
         other => push(sql, other),
     }

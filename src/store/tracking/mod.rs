@@ -10,5 +10,6 @@ pub mod logged_model;
 pub mod logged_model_search;
 pub mod metric;
 mod order;
+pub mod registry;
 pub mod run;
 mod sql;

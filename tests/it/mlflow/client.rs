@@ -114,3 +114,13 @@ async fn the_client_logs_finds_and_loads_models() {
 async fn autologging_records_a_fit_and_a_grid_search() {
     scenario("autolog").await;
 }
+
+#[tokio::test]
+async fn the_client_registers_models_that_are_served() {
+    scenario("registry").await;
+}
+
+#[tokio::test]
+async fn the_client_keeps_prompts() {
+    scenario("prompts").await;
+}

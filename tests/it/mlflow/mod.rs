@@ -5,6 +5,7 @@ mod client;
 mod experiments;
 mod logged;
 mod policy;
+mod registry;
 mod runs;
 mod search;
 

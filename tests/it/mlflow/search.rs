@@ -28,7 +28,7 @@ impl Lots {
     }
 }
 
-const TEXTS: [&str; 14] = ["", "a", "A", "ab", "aB", "a%b", "a_b", "*", "[a]", "?", "ä", "Ä", "it's \"x\"", "a\\b"];
+pub const TEXTS: [&str; 14] = ["", "a", "A", "ab", "aB", "a%b", "a_b", "*", "[a]", "?", "ä", "Ä", "it's \"x\"", "a\\b"];
 const KEYS: [&str; 4] = ["k", "my key", "a.b", "x/y"];
 const VALUES: [f64; 13] =
     [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0, 0.5, 1e300, -1e300, 5e-324, f64::MAX, f64::MIN];
