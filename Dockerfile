@@ -1,9 +1,18 @@
-# slipway in a container: built in one image, run in another that holds nothing but Debian, root certificates and the binary.
+# slipway in a container: built in two images, run in another that holds nothing but Debian, root certificates and the binary.
 #   docker build -t slipway .
 #   docker run -p 127.0.0.1:7500:7500 -v slipway:/data slipway        # prints the admin key once
+FROM node:20-bookworm-slim AS web
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci
+COPY openapi ../openapi
+COPY web .
+RUN npm run build
+
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=web /src/web/dist web/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --bin slipway && install -D target/release/slipway /out/slipway

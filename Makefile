@@ -1,27 +1,33 @@
 # The commands of this repository. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint deny check bench openapi
+.PHONY: help web demo test lint deny check bench openapi
 
 needs = command -v cargo >/dev/null && command -v cc >/dev/null || { echo "install Rust 1.95 or newer (rustup.rs) and a C compiler"; exit 1; }
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
+web: ## builds the web app, which the next build of the program embeds; without Node, says so and goes on
+	@scripts/web.sh build
+
 demo: ## the life of a model on embedded defaults; ARGS=--exit ends when the story is told
 	@$(needs)
+	@scripts/web.sh build
 	cargo build --locked
 	target/debug/slipway demo $(ARGS)
 
 test: ## everything needed to trust a change
 	@$(needs)
 	@scripts/python.sh && scripts/python.sh .venv-mlflow tests/compat/requirements.txt
+	@scripts/web.sh test
 	@trap 'scripts/postgres.sh stop' EXIT; eval "$$(scripts/postgres.sh start)"; cargo test --locked
 
 lint: ## formatting, clippy, docs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	@scripts/web.sh lint
 
 check: lint test ## what CI runs
 

@@ -51,6 +51,7 @@ pub struct Config {
     pub artifact_root: String,
     pub auth: Auth,
     pub admin_key: String,
+    pub session_ms: i64,
     pub worker_slots: u32,
     pub job_beat_ms: u64,
     pub job_lease_ms: u64,
@@ -230,6 +231,9 @@ impl Config {
         }
         if self.serving_poll_ms == 0 || self.profile_flush_ms == 0 || self.monitor_scan_ms == 0 || self.job_reap_ms == 0 {
             return fail("intervals must be at least 1 ms");
+        }
+        if self.session_ms < 1000 {
+            return fail("session_ms must be at least 1000");
         }
         Ok(())
     }

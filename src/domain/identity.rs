@@ -65,6 +65,11 @@ impl Caller {
         Self { workspace: DEFAULT_WORKSPACE.to_owned(), principal: "local".to_owned(), role: Role::Admin }
     }
 
+    /// Whoever uses a key of `workspace`.
+    pub fn of_key(workspace: String, key: &ApiKey) -> Self {
+        Self { workspace, principal: format!("key:{}", key.key_id), role: key.role }
+    }
+
     /// slipway itself, acting in `workspace`.
     pub fn system(workspace: &str) -> Self {
         Self { workspace: workspace.to_owned(), principal: "system".to_owned(), role: Role::Admin }
@@ -88,4 +93,11 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Tells whether the key is neither revoked nor expired.
+    pub fn works_at(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::mlflow;
 use super::problem::Problem;
 use super::routes::PolicyRow;
+use super::session;
 use crate::config::Auth;
 use crate::domain::identity::{Caller, Permission};
 use crate::service::App;
@@ -48,7 +49,7 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     };
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    let caller = match caller(&gate.app, request.headers().clone(), authority.as_deref(), peer).await {
+    let caller = match caller(&gate.app, &method, request.headers().clone(), authority.as_deref(), peer).await {
         Ok(caller) => caller,
         Err(problem) => return refuse(request.uri().path(), problem),
     };
@@ -76,9 +77,19 @@ fn refuse(path: &str, problem: Problem) -> Response {
     if mlflow::is_here(path) { mlflow::refuse(&problem) } else { problem.into_response() }
 }
 
-async fn caller(app: &App, headers: HeaderMap, authority: Option<&str>, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+async fn caller(app: &App, method: &Method, headers: HeaderMap, authority: Option<&str>, peer: Option<IpAddr>) -> Result<Caller, Problem> {
     if let Some(key) = key_of(&headers)? {
         return Ok(app.keys().authenticate(key).await?);
+    }
+    if let Some(secret) = session::secret_of(&headers)
+        && let Some(caller) = app.sessions().authenticate(secret).await?
+    {
+        // Browsers send cookies along with what other pages ask for; SameSite does not tell ports of one host apart.
+        if !method.is_safe() && !session::comes_from_us(&headers, authority, &app.config().url()) {
+            let detail = "with a cookie only requests of the app itself are let in";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail));
+        }
+        return Ok(caller);
     }
     let missing = || Problem::new(StatusCode::UNAUTHORIZED, "missing_key", "this needs an API key: Authorization: Bearer slw_…");
     let open = app.config().auth == Auth::Auto && app.config().is_loopback() && peer.is_some_and(|ip| ip.is_loopback());

@@ -11,10 +11,12 @@ mod mlflow;
 mod ops;
 mod problem;
 mod routes;
+mod session;
+mod web;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -57,9 +59,12 @@ pub fn build(app: &App, metrics: Option<PrometheusHandle>) -> Result<Http, Strin
     Ok(Http { router, policy, openapi })
 }
 
-async fn nothing_here(uri: Uri) -> Response {
+async fn nothing_here(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if mlflow::is_here(uri.path()) {
         return mlflow::nothing_here();
+    }
+    if web::is_page(&method, uri.path(), &headers) {
+        return web::page(&headers);
     }
     Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path").into_response()
 }
@@ -72,7 +77,7 @@ pub fn openapi() -> Result<utoipa::openapi::OpenApi, String> {
 
 fn all(metrics: Option<PrometheusHandle>) -> routes::Routes {
     let routes = docs::routes(ops::routes(routes::Routes::new(), metrics));
-    mlflow::routes(inference::routes(api::routes(routes)))
+    web::routes(mlflow::routes(inference::routes(api::routes(routes))))
 }
 
 #[derive(Clone)]

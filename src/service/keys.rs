@@ -102,11 +102,10 @@ impl Keys<'_> {
         let found = store::identity::find_key(&mut tx, key_id).await?;
         let hash = key::hash(text);
         let (key, workspace, stored) = found.ok_or_else(refused)?;
-        let expired = key.expires_at.is_some_and(|t| t <= self.0.now());
-        if !key::same_hash(&hash, &stored) || key.revoked_at.is_some() || expired {
+        if !key::same_hash(&hash, &stored) || !key.works_at(self.0.now()) {
             return Err(refused());
         }
-        Ok(Caller { workspace, principal: format!("key:{}", key.key_id), role: key.role })
+        Ok(Caller::of_key(workspace, &key))
     }
 
     fn draw(&self) -> String {

@@ -13,6 +13,7 @@ mod observe;
 mod registry;
 mod runs;
 mod serving;
+mod sessions;
 mod tracking;
 mod training;
 mod workers;
@@ -38,6 +39,7 @@ pub use observe::{Observation, Observations};
 pub use registry::{NewTrackedVersion, Registry, RegistrySearch};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
+pub use sessions::{Opened, Sessions};
 pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, Tracking};
 pub use training::Training;
 pub use workers::Workers;
@@ -137,6 +139,11 @@ impl App {
         Serving(self)
     }
 
+    /// Sign-ins of browsers.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
     /// Experiments and runs as MLflow's clients know them.
     pub fn tracking(&self) -> Tracking<'_> {
         Tracking(self)
@@ -201,6 +208,7 @@ impl App {
     pub async fn tidy(&self) -> crate::error::Result<()> {
         crate::queue::prune(self.db(), self.now()).await?;
         self.idempotency().prune().await?;
+        self.sessions().prune().await?;
         self.monitoring().prune().await?;
         Ok(())
     }

@@ -37,13 +37,22 @@ fn key((key_id, name, role, created_by, created_at, expires_at, revoked_at): Key
     })
 }
 
+/// A key, its workspace and the hash of its secret.
+pub type Found = (ApiKey, String, String);
+
+type FoundRow = (String, String, String, String, i64, Option<i64>, Option<i64>, String, String);
+
+/// Reads a row of a key with its workspace and the hash of its secret.
+pub(super) fn found((a, b, c, d, e, f, g, workspace, hash): FoundRow) -> Result<Found> {
+    Ok((key((a, b, c, d, e, f, g))?, workspace, hash))
+}
+
 /// Finds a key with its workspace and the hash of its secret, whatever its state.
-pub async fn find_key(tx: &mut Tx, key_id: &str) -> Result<Option<(ApiKey, String, String)>> {
-    type Row = (String, String, String, String, i64, Option<i64>, Option<i64>, String, String);
-    let row: Option<Row> = on!(tx, conn => sqlx::query_as(
+pub async fn find_key(tx: &mut Tx, key_id: &str) -> Result<Option<Found>> {
+    let row = on!(tx, conn => sqlx::query_as(
         "select id, name, role, created_by, created_at, expires_at, revoked_at, workspace, secret_hash from api_keys where id = $1")
         .bind(key_id).fetch_optional(conn).await?);
-    row.map(|(a, b, c, d, e, f, g, workspace, hash)| Ok((key((a, b, c, d, e, f, g))?, workspace, hash))).transpose()
+    row.map(found).transpose()
 }
 
 /// Lists keys by id after `after`.

@@ -15,6 +15,7 @@ pub mod model;
 pub mod monitor;
 pub mod run;
 pub mod serving;
+pub mod session;
 pub mod stage;
 pub mod tracking;
 pub mod worker;

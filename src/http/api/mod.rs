@@ -8,6 +8,7 @@ mod key;
 mod model;
 mod monitor;
 mod run;
+mod session;
 mod worker;
 
 use serde::Deserialize;
@@ -29,6 +30,10 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add_as(admin, Repeat::Withheld, routes!(key::create))
         .add(admin, routes!(key::list))
         .add(admin, routes!(key::revoke))
+        .noun("session")
+        .add_as(Permission::Public, Repeat::Unnoticed, routes!(session::open))
+        .add(viewer, routes!(session::get))
+        .add(Permission::Public, routes!(session::close))
         .noun("dataset")
         .add(viewer, routes!(dataset::list))
         .add(viewer, routes!(dataset::get))

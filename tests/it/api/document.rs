@@ -50,7 +50,9 @@ async fn every_operation_says_what_it_takes_and_how_it_fails() {
         let wanted: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
         assert_eq!(named, wanted, "{method} {path}");
         let takes_key = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
-        assert_eq!(takes_key, method == "POST" && path.starts_with("/api/"), "{method} {path}");
+        // whoever signs in has no name yet that a key could belong to
+        let remembers = method == "POST" && path.starts_with("/api/") && path != "/api/v1/session";
+        assert_eq!(takes_key, remembers, "{method} {path}");
     }
     for row in api.policy.iter().filter(|row| row.documented && !row.path.contains("{*")) {
         let operation = &document["paths"][&row.path][row.method.to_lowercase()];

@@ -18,6 +18,7 @@ mod pages;
 mod registry;
 mod run;
 mod serving;
+mod session;
 mod tour;
 
 pub use given::{rows_in, version};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::client::{Api, get};
-use super::{dataset, event, job, key, model, monitor, run, serving};
+use super::{dataset, event, job, key, model, monitor, run, serving, session};
 use crate::support::db::Engine;
 
 #[tokio::test]
@@ -16,6 +16,7 @@ async fn every_route_answers_with_success_in_some_story() {
     }
     let mut touched = api.end().await.1;
     touched.extend(key::story(engine).await.1);
+    touched.extend(session::story(engine).await.1);
     touched.extend(dataset::story(engine).await.1);
     touched.extend(run::story(engine).await.1);
     touched.extend(job::story(engine).await.1);

@@ -1,0 +1,2 @@
+import { HomePage } from '../home/HomePage';
+export const ComparePage = HomePage;
