@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help web demo test lint deny check bench openapi
+.PHONY: help web demo test lint deny check bench openapi reference book
 
 needs = command -v cargo >/dev/null && command -v cc >/dev/null || { echo "install Rust 1.95 or newer (rustup.rs) and a C compiler"; exit 1; }
 
@@ -45,3 +45,14 @@ bench: ## figures of trainer and server, side by side with their peers; GIB=5 si
 openapi: ## regenerates openapi/slipway.json
 	cargo run --locked --quiet -- openapi > openapi/slipway.json.new
 	mv openapi/slipway.json.new openapi/slipway.json
+
+reference: openapi ## regenerates openapi/slipway.json and the pages docs/cli.md, docs/api-reference.md, docs/configuration.md
+	cargo run --locked --quiet -- reference > docs/cli.md.new
+	mv docs/cli.md.new docs/cli.md
+	cargo run --locked --quiet -- openapi --markdown > docs/api-reference.md.new
+	mv docs/api-reference.md.new docs/api-reference.md
+	cargo run --locked --quiet -- config reference > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
+
+book: ## the documentation as a site in target/book (needs mdbook)
+	@scripts/book.sh

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod blob;
 mod command_line;
+mod documentation;
 mod faults;
 mod flows;
 mod jobs;

@@ -1,5 +1,11 @@
 //! The binary as a person or a container starts it: what it prints where, its exit codes, its settings, and the demo.
 
+mod client;
+mod failures;
+mod journey;
+mod manual;
+mod terminal;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::Path;
