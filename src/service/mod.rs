@@ -36,7 +36,10 @@ pub use monitoring::Monitoring;
 pub use observe::{Observation, Observations};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
-pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, Tracking};
+pub use tracking::{
+    Batch, Correlation, Entry, Ingested, LoggedModelSearch, MAX_SPANS, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, TraceSearch,
+    Tracking,
+};
 pub use training::Training;
 pub use workers::Workers;
 
@@ -195,6 +198,7 @@ impl App {
         crate::queue::prune(self.db(), self.now()).await?;
         self.idempotency().prune().await?;
         self.monitoring().prune().await?;
+        self.tracking().prune_traces().await?;
         Ok(())
     }
 

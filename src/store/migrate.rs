@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::{Db, Result};
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("workspaces and keys", include_str!("../../migrations/0001_workspaces_and_keys.sql")),
     ("datasets and blobs", include_str!("../../migrations/0002_datasets_and_blobs.sql")),
     ("experiments and runs", include_str!("../../migrations/0003_experiments_and_runs.sql")),
@@ -17,6 +17,7 @@ const FILES: [(&str, &str); 8] = [
     ("serving and monitoring", include_str!("../../migrations/0006_serving_and_monitoring.sql")),
     ("mlflow tracking", include_str!("../../migrations/0007_mlflow_tracking.sql")),
     ("logged models", include_str!("../../migrations/0008_logged_models.sql")),
+    ("traces", include_str!("../../migrations/0009_traces.sql")),
 ];
 
 /// Number of the newest migration that this program knows.

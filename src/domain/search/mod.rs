@@ -11,6 +11,7 @@ mod order;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::cmp::Ordering;
 
@@ -21,6 +22,7 @@ pub use logged::{
 };
 pub use order::{Direction, MAX_ORDER, OrderBy, OrderField, parse_order};
 pub use parse::{MAX_CLAUSES, MAX_FILTER, parse_filter};
+pub use trace::{AssessmentTest, SpanField, TraceClause, TraceField, TraceOrder, TraceOrderField, parse_trace_filter, parse_trace_order};
 
 /// What is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,12 @@ mod artifact;
 mod experiment;
 mod log;
 mod logged_model;
+mod otlp;
 mod refusal;
 mod request;
 mod run;
 mod search;
+mod trace;
 mod wire;
 
 use axum::Json;
@@ -78,6 +80,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.read("metrics/get-history-bulk", run::history_bulk);
     door.read("metrics/get-history-bulk-interval", run::history_sampled);
 
+    trace::routes(&mut door);
+
     door.read("artifacts/list", artifact::list_of_run);
     door.artifact("GET", "", Role::Viewer, artifact::list);
     door.artifact("GET", "/{*artifact_path}", Role::Viewer, artifact::download);
@@ -102,7 +106,12 @@ impl Door {
     }
 
     fn everywhere<H: Handler<T, App>, T: 'static>(&mut self, role: Role, method: &str, path: &str, handler: H) {
-        for prefix in PREFIXES {
+        self.under(&PREFIXES, role, method, path, handler);
+    }
+
+    /// Registers a handler under some of the spellings, where one path means two things.
+    fn under<H: Handler<T, App>, T: 'static>(&mut self, prefixes: &[&str], role: Role, method: &str, path: &str, handler: H) {
+        for prefix in prefixes {
             self.add(Permission::AtLeast(role), method, &format!("{prefix}/{path}"), handler.clone());
         }
     }
@@ -151,7 +160,9 @@ fn answer<H: Handler<T, App>, T: 'static>(method: &str, handler: H) -> MethodRou
 
 /// Tells whether a path belongs to this door, whether or not something is there.
 pub(super) fn is_here(path: &str) -> bool {
-    path == "/get-artifact" || PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
+    path == "/get-artifact"
+        || path == otlp::PATH
+        || PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Writes a refusal of the gate in this dialect.

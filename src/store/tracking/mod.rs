@@ -12,3 +12,4 @@ pub mod metric;
 mod order;
 pub mod run;
 mod sql;
+pub mod trace;

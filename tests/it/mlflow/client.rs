@@ -114,3 +114,8 @@ async fn the_client_logs_finds_and_loads_models() {
 async fn autologging_records_a_fit_and_a_grid_search() {
     scenario("autolog").await;
 }
+
+#[tokio::test]
+async fn the_client_and_plain_exporters_trace() {
+    scenario("traces").await;
+}

@@ -7,6 +7,7 @@ mod logged;
 mod policy;
 mod runs;
 mod search;
+mod traces;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
