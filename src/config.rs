@@ -69,6 +69,8 @@ pub struct Config {
     pub body_limit: usize,
     pub predict_body_limit: usize,
     pub upload_limit: u64,
+    pub trace_body_limit: usize,
+    pub trace_retention_days: u32,
     pub shutdown_grace_ms: u64,
     pub log: String,
     pub log_format: LogFormat,

@@ -18,6 +18,7 @@ pub mod run;
 pub mod schema;
 pub mod search;
 pub mod time;
+pub mod trace;
 pub mod tracking;
 pub mod training;
 pub mod worker;

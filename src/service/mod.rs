@@ -40,7 +40,10 @@ pub use registry::{NewTrackedVersion, Registry, RegistrySearch};
 pub use runs::Runs;
 pub use serving::{Deck, Serving};
 pub use sessions::{Opened, Sessions};
-pub use tracking::{Batch, Entry, LoggedModelSearch, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, Tracking};
+pub use tracking::{
+    Batch, Correlation, Entry, Ingested, LoggedModelSearch, MAX_SPANS, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, TraceSearch,
+    Tracking,
+};
 pub use training::Training;
 pub use workers::Workers;
 
@@ -210,6 +213,7 @@ impl App {
         self.idempotency().prune().await?;
         self.sessions().prune().await?;
         self.monitoring().prune().await?;
+        self.tracking().prune_traces().await?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::parse::invalid;
-use super::{OrderBy, OrderField};
+use super::{OrderBy, OrderField, TraceOrder, TraceOrderField};
 use crate::domain::Invalid;
 
 /// The value of one column.
@@ -41,14 +41,32 @@ impl Cursor {
     /// # Errors
     /// `invalid_filter` if it is not such a token.
     pub fn parse(order: &[OrderBy], token: &str) -> Result<Option<Self>, Invalid> {
+        Self::read(token, |marks| marks.len() == order.len() && order.iter().zip(marks).all(|(column, mark)| fits(&column.field, mark)))
+    }
+
+    /// Reads a token given out for the same order of traces; none for an empty one.
+    ///
+    /// # Errors
+    /// `invalid_filter` if it is not such a token.
+    pub fn parse_traces(order: &[TraceOrder], token: &str) -> Result<Option<Self>, Invalid> {
+        let fits = |(column, mark): (&TraceOrder, &Mark)| match (&column.field, mark) {
+            (TraceOrderField::Field(field), Mark::Number(_)) => field.is_number(),
+            (TraceOrderField::Field(field), Mark::Text(_)) if field.is_number() => false,
+            (_, Mark::Text(text)) => !text.contains('\0'),
+            (_, Mark::Missing) => true,
+            (_, Mark::Number(_) | Mark::NotANumber) => false,
+        };
+        Self::read(token, |marks| marks.len() == order.len() && order.iter().zip(marks).all(fits))
+    }
+
+    fn read(token: &str, fits: impl FnOnce(&[Mark]) -> bool) -> Result<Option<Self>, Invalid> {
         if token.is_empty() {
             return Ok(None);
         }
         let bad = || invalid("Invalid page token, could not base64-decode it to a position that this server gave out for this order");
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
         let marks: Vec<Mark> = serde_json::from_slice(&bytes).map_err(|_| bad())?;
-        let fits = marks.len() == order.len() && order.iter().zip(&marks).all(|(column, mark)| fits(&column.field, mark));
-        if fits { Ok(Some(Self(marks))) } else { Err(bad()) }
+        if fits(&marks) { Ok(Some(Self(marks))) } else { Err(bad()) }
     }
 }
 

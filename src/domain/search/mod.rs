@@ -12,6 +12,7 @@ mod parse;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::cmp::Ordering;
 
@@ -23,6 +24,7 @@ pub use logged::{
 pub use order::{Direction, MAX_ORDER, OrderBy, OrderField, parse_order};
 pub use parse::{MAX_CLAUSES, MAX_FILTER, parse_filter};
 pub use registry::{Kind, split_kind};
+pub use trace::{AssessmentTest, SpanField, TraceClause, TraceField, TraceOrder, TraceOrderField, parse_trace_filter, parse_trace_order};
 
 /// What is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

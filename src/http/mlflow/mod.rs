@@ -7,10 +7,12 @@ mod experiment;
 mod log;
 mod logged_model;
 mod model;
+mod otlp;
 mod refusal;
 mod request;
 mod run;
 mod search;
+mod trace;
 mod version;
 mod wire;
 mod wire_model;
@@ -105,6 +107,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.write("model-versions/set-tag", version::set_tag);
     door.remove("model-versions/delete-tag", version::delete_tag);
 
+    trace::routes(&mut door);
+
     door.read("artifacts/list", artifact::list_of_run);
     door.artifact("GET", "", Role::Viewer, artifact::list);
     door.artifact("GET", "/{*artifact_path}", Role::Viewer, artifact::download);
@@ -130,7 +134,12 @@ impl Door {
     }
 
     fn everywhere<H: Handler<T, App>, T: 'static>(&mut self, role: Role, method: &str, path: &str, handler: H) {
-        for prefix in PREFIXES {
+        self.under(&PREFIXES, role, method, path, handler);
+    }
+
+    /// Registers a handler under some of the spellings, where one path means two things.
+    fn under<H: Handler<T, App>, T: 'static>(&mut self, prefixes: &[&str], role: Role, method: &str, path: &str, handler: H) {
+        for prefix in prefixes {
             self.add(Permission::AtLeast(role), method, &format!("{prefix}/{path}"), handler.clone());
         }
     }
@@ -184,7 +193,7 @@ fn answer<H: Handler<T, App>, T: 'static>(method: &str, handler: H) -> MethodRou
 
 /// Tells whether a path belongs to this door, whether or not something is there.
 pub(super) fn is_here(path: &str) -> bool {
-    matches!(path, "/get-artifact" | "/model-versions/get-artifact")
+    matches!(path, "/get-artifact" | "/model-versions/get-artifact" | otlp::PATH)
         || PREFIXES.iter().any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')))
 }
 

@@ -60,7 +60,8 @@ impl Fields {
         }
     }
 
-    fn value(&self, name: &str) -> Option<&Value> {
+    /// Whatever stands there; none when absent.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 

@@ -13,6 +13,7 @@ mod logged_model_search;
 mod logged_models;
 mod runs;
 mod search;
+mod trace;
 
 pub use files::Entry;
 pub(super) use files::entries;
@@ -21,6 +22,7 @@ pub use logged_model_search::LoggedModelSearch;
 pub use logged_models::NewLoggedModel;
 pub use runs::{NewTrackedRun, RunChange};
 pub use search::SearchRequest;
+pub use trace::{Correlation, Ingested, MAX_SPANS, TraceSearch};
 
 use super::App;
 use crate::domain::tracking::{RunInfo, Stage};

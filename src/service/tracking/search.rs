@@ -10,7 +10,7 @@ use crate::store;
 /// Largest page.
 const MAX_RESULTS: i64 = 50_000;
 /// Experiments that one search looks into: each is a bound value.
-const MAX_EXPERIMENTS: usize = 10_000;
+pub(super) const MAX_EXPERIMENTS: usize = 10_000;
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub(super) fn check_size(max_results: i64) -> Result<()> {
 }
 
 /// Cuts a list that was read with one item too many.
-fn page<T>(mut found: Vec<T>, size: i64, cursor: impl Fn(&T) -> Cursor) -> (Vec<T>, Option<String>) {
+pub(super) fn page<T>(mut found: Vec<T>, size: i64, cursor: impl Fn(&T) -> Cursor) -> (Vec<T>, Option<String>) {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if found.len() <= size {
         return (found, None);

@@ -81,7 +81,7 @@ pub(super) fn number(sql: &mut Sql, column: &str, whole: Whole) {
     };
 }
 
-fn keyed(sql: &mut Sql, from: &str, key: &str, test: &KeyedTest) {
+pub(super) fn keyed(sql: &mut Sql, from: &str, key: &str, test: &KeyedTest) {
     if *test == KeyedTest::Missing {
         sql.push("not ");
     }

@@ -13,3 +13,4 @@ mod order;
 pub mod registry;
 pub mod run;
 mod sql;
+pub mod trace;

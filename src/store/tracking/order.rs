@@ -7,9 +7,9 @@ use crate::domain::search::{Attribute, Direction, Mark, OrderBy, OrderField, ran
 /// One column of an order as expressions.
 pub(super) struct Term {
     /// 0 for values, 1 for NaN, and last the given number for nothing; always ascending. None where there is always a value.
-    flag: Option<(String, i64)>,
-    value: String,
-    direction: Direction,
+    pub(super) flag: Option<(String, i64)>,
+    pub(super) value: String,
+    pub(super) direction: Direction,
 }
 
 /// Joins what the order needs and returns its columns. The metric of the first column is there already as `o0`, without NaN,
@@ -56,7 +56,7 @@ pub(super) fn measured(bits: &str, direction: Direction) -> Term {
     Term { flag: Some((flag, 2)), value: format!("case when {number} then {rank} end"), direction }
 }
 
-fn absent(column: &str) -> String {
+pub(super) fn absent(column: &str) -> String {
     format!("case when {column} is null then 1 else 0 end")
 }
 

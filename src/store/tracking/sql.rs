@@ -63,6 +63,29 @@ impl Sql {
         self.placeholder()
     }
 
+    /// Binds a text, or nothing.
+    pub(super) fn maybe_text(&mut self, value: Option<&str>) -> &mut Self {
+        match value {
+            Some(value) => self.text(value),
+            None => self.push("null"),
+        }
+    }
+
+    /// Binds a number, or nothing.
+    pub(super) fn maybe_number(&mut self, value: Option<i64>) -> &mut Self {
+        match value {
+            Some(value) => self.number(value),
+            None => self.push("null"),
+        }
+    }
+
+    /// Binds a text and returns its placeholder, which may stand in several places.
+    pub(super) fn bound(&mut self, value: &str) -> String {
+        self.args.push(Arg::Text(value.to_owned()));
+        let sign = if self.dialect == Dialect::Postgres { '$' } else { '?' };
+        format!("{sign}{}", self.args.len())
+    }
+
     /// SQLite takes `$1` for a name and looks it up among all before it, which is quadratic in a statement of thousands;
     /// `?1` is a number.
     fn placeholder(&mut self) -> &mut Self {

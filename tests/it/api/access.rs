@@ -95,6 +95,9 @@ fn told(row: &PolicyRow, status: u16, code: &str) -> (u16, String) {
     (status, if row.documented { code } else { dialect }.to_owned())
 }
 
+/// A trace that exists.
+const TRACE: &str = "tr-0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
+
 /// Asks about things that exist, in the words of their routes.
 fn about(method: &str, row_path: &str, ids: &Value) -> String {
     let id = |name: &str| ids[name].as_str().unwrap().to_owned();
@@ -111,11 +114,17 @@ fn about(method: &str, row_path: &str, ids: &Value) -> String {
         .replace("{job_id}", &id("job_id"))
         .replace("{key_id}", &id("key_id"))
         .replace("{report_id}", &id("report_id"))
+        .replace("{trace_id}", TRACE)
+        .replace("{assessment_id}", "a-1")
         .replace("{*rest}", if method == "POST" { "leaving:predict" } else { "leaving" })
 }
 
 fn body(method: &str, path: &str, ids: &Value) -> Option<Value> {
     Some(match (method, path) {
+        (_, path) if path.ends_with("/traces/{trace_id}/tags") => json!({ "key": "k", "value": "v" }),
+        (_, path) if path.contains("/assessments") => {
+            json!({ "assessment": { "assessment_name": "n", "feedback": { "value": 1 } }, "update_mask": "rationale" })
+        }
         ("PUT", path) if path.contains("/tags/") => json!({ "value": "x" }),
         ("PUT", path) if path.ends_with("/status") => json!({ "status": "DEPRECATED" }),
         ("PUT", _) => json!({ "enabled": false }),
@@ -142,6 +151,9 @@ async fn nothing_of_a_workspace_is_seen_or_touched_from_another() {
         api.send(ask("PUT", "/api/v1/models/leaving/tags/team").json(json!({ "value": "a" }))).await.expect(204);
         let rows: Vec<Value> = (0..300).map(|i| json!({ "height": i, "wind": "west" })).collect();
         api.send(post("/v1/models/leaving:predict").json(json!({ "instances": rows }))).await.expect(200);
+        let span = json!({ "traceId": TRACE.trim_start_matches("tr-"), "spanId": "0b0b0b0b0b0b0b0b", "name": "n" });
+        let spans = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] });
+        api.send(post("/v1/traces").json(spans)).await.expect(200);
         let span = json!({ "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:01:00Z", "store": true });
         let report = api.send(post("/api/v1/models/leaving/monitor/evaluate").json(span)).await.expect(200).json();
         let job = api.send(get("/api/v1/jobs")).await.json()["items"][0].clone();

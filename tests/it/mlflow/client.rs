@@ -124,3 +124,8 @@ async fn the_client_registers_models_that_are_served() {
 async fn the_client_keeps_prompts() {
     scenario("prompts").await;
 }
+
+#[tokio::test]
+async fn the_client_and_plain_exporters_trace() {
+    scenario("traces").await;
+}

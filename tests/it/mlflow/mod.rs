@@ -8,6 +8,7 @@ mod policy;
 mod registry;
 mod runs;
 mod search;
+mod traces;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};

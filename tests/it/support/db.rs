@@ -111,8 +111,13 @@ impl World {
 
     /// Another process on the same database, store and clock: it shares nothing else.
     pub fn another(&self) -> App {
+        self.another_with(self.app.config().clone())
+    }
+
+    /// Another process with settings of its own.
+    pub fn another_with(&self, config: Config) -> App {
         let blobs = BlobStore::open(&self.folder.join("artifacts").display().to_string(), &BlobOptions::default()).unwrap();
-        App::new(Parts::new(self.app.config().clone(), self.db.clone(), blobs, self.clock.clone(), Arc::new(SystemIds)))
+        App::new(Parts::new(config, self.db.clone(), blobs, self.clock.clone(), Arc::new(SystemIds)))
     }
 
     /// What the clock says.
