@@ -253,7 +253,7 @@ mod tests {
         };
         let by = |attribute, ascending| (OrderField::Attribute(attribute), ascending);
         let (name, number) = (by(Attribute::ModelName, true), by(Attribute::VersionNumber, false));
-        assert_eq!(shown(Subject::Models, &[]), [name.clone()]);
+        assert_eq!(shown(Subject::Models, &[]), std::slice::from_ref(&name));
         assert_eq!(shown(Subject::Models, &["timestamp\r\rdeSC"]), [by(Attribute::ModelUpdated, false), name.clone()]);
         assert_eq!(shown(Subject::ModelVersions, &[]), [by(Attribute::VersionUpdated, false), name.clone(), number.clone()]);
         assert_eq!(shown(Subject::ModelVersions, &["name DESC"]), [by(Attribute::ModelName, false), number.clone()]);

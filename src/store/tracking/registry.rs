@@ -44,7 +44,7 @@ pub async fn search_models(
         filter::push_model(&mut sql, clause);
     }
     if let Some(cursor) = after {
-        push_after(&mut sql, &terms, cursor);
+        push_after(&mut sql, &terms, &cursor.0);
     }
     push_order(&mut sql, &terms);
     sql.push(" limit ").number(limit);
@@ -73,7 +73,7 @@ pub async fn search_versions(
         filter::push_version(&mut sql, clause);
     }
     if let Some(cursor) = after {
-        push_after(&mut sql, &terms, cursor);
+        push_after(&mut sql, &terms, &cursor.0);
     }
     push_order(&mut sql, &terms);
     sql.push(" limit ").number(limit);

@@ -33,7 +33,7 @@ pub async fn search(
     let terms = join(&mut sql, order);
     narrow(&mut sql, scope, filter);
     if let Some(cursor) = after {
-        push_after(&mut sql, &terms, cursor);
+        push_after(&mut sql, &terms, &cursor.0);
     }
     push_order(&mut sql, &terms);
     sql.push(" limit ").number(limit);
