@@ -42,15 +42,15 @@ bench: ## figures of trainer and server, side by side with their peers; GIB=5 si
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .venv-bench/bin/python benches/trainer_peers.py
 	.venv/bin/python benches/server.py target/release/slipway $(or $(GIB),1)
 
-openapi: ## regenerates openapi/slipway.json
+openapi: ## regenerates openapi/slipway.json and docs/api-reference.md
 	cargo run --locked --quiet -- openapi > openapi/slipway.json.new
 	mv openapi/slipway.json.new openapi/slipway.json
-
-reference: openapi ## regenerates openapi/slipway.json and the pages docs/cli.md, docs/api-reference.md, docs/configuration.md
-	cargo run --locked --quiet -- reference > docs/cli.md.new
-	mv docs/cli.md.new docs/cli.md
 	cargo run --locked --quiet -- openapi --markdown > docs/api-reference.md.new
 	mv docs/api-reference.md.new docs/api-reference.md
+
+reference: openapi ## the same, and docs/cli.md and docs/configuration.md
+	cargo run --locked --quiet -- reference > docs/cli.md.new
+	mv docs/cli.md.new docs/cli.md
 	cargo run --locked --quiet -- config reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 

@@ -17,5 +17,8 @@ cp demo/README.md "$stage/src/demo"
 # the table of contents is written for the folder that it is in
 sed -e 's#](\.\./#](@/#' -e 's#](\([^@]\)#](docs/\1#' -e 's#](@/#](#' docs/SUMMARY.md >"$stage/src/SUMMARY.md"
 rm "$stage/src/docs/SUMMARY.md" "$stage/src/docs/book.toml"
+# mdBook makes index.html of a README.md, but does not lead links there
+find "$stage/src" -name README.md -execdir mv {} index.md \;
+find "$stage/src" -name '*.md' -exec sed -i -e 's#\(](\([^)]*/\)\{0,1\}\)README\.md#\1index.md#g' {} +
 mdbook build "$stage" --dest-dir "$PWD/target/book"
 echo "target/book/index.html"

@@ -26,6 +26,18 @@ enum Verb {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Prints the value of one setting; secrets are masked.
+    Get {
+        /// Its key, for instance database_url.
+        key: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Prints which settings file is read; nothing when there is none.
+    Path {
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Prints what every setting means, as Markdown.
     Reference,
     /// Prints a new key that can be set as `admin_key` before the first start.
@@ -39,6 +51,16 @@ impl Command {
                 let text = Config::show(&settings.gather(&[])?, origin).map_err(|e| Failure::new(USAGE, e.to_string()))?;
                 print(&text)
             }
+            Verb::Get { key, settings } => {
+                let text = Config::show(&settings.gather(&[])?, false).map_err(|e| Failure::usage(e.to_string()))?;
+                let line = text.lines().find_map(|line| line.strip_prefix(&key)?.strip_prefix(" = "));
+                let value = line.ok_or_else(|| Failure::usage(format!("unknown setting {key:?}; `slipway config show` lists all")))?;
+                print(&format!("{}\n", value.trim_matches('"')))
+            }
+            Verb::Path { settings } => match settings.gather(&[])?.file {
+                Some((path, _)) => print(&format!("{}\n", path.display())),
+                None => Ok(()),
+            },
             Verb::Reference => print(&config::reference()),
             Verb::NewKey => {
                 let mut random = [0; domain::key::ENTROPY];

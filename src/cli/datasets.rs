@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::failure::{Done, Failure, NOT_FOUND};
-use super::output::View;
+use super::output::{Form, View};
 use super::session::{Common, Limit, Session};
 use super::table::{Column, Kind};
 use super::transfer::Target;
@@ -229,6 +229,9 @@ async fn upload(session: &Session, name: &str, file: &std::path::Path, format: O
 }
 
 fn preview(session: &Session, preview: &Value) -> Done {
+    if session.out.form != Form::Table {
+        return session.out.value(preview);
+    }
     let schema = columns(&preview["schema"]);
     let numbers = |column: &Value| matches!(column["type"].as_str(), Some("long" | "double"));
     let shown = schema.iter().enumerate().map(|(at, column)| {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::text::plain;
+use super::text::{metric, plain, scalar};
 
 /// It went wrong.
 pub(super) const FAILED: u8 = 1;
@@ -23,7 +23,8 @@ pub(super) const UNAVAILABLE: u8 = 6;
 pub(super) const INTERRUPTED: u8 = 130;
 
 /// What to do next, by a problem's code.
-const HINTS: [(&str, &str); 24] = [
+const HINTS: [(&str, &str); 25] = [
+    ("alias_not_found", "`slipway models aliases ls MODEL` lists the aliases"),
     ("already_current", "`slipway models history MODEL` shows its moves"),
     ("artifact_not_found", "`slipway runs artifacts ls RUN` and `slipway models artifacts ls MODEL VERSION` list the files"),
     ("dataset_not_found", "`slipway datasets ls` lists the data sets"),
@@ -88,7 +89,7 @@ impl Failure {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let word = |names: [&str; 3]| names.iter().find_map(|name| body[*name].as_str());
         let message = match word(["detail", "message", "error"]) {
-            Some(detail) => with_place(detail, &body),
+            Some(detail) => with_gates(detail, &body),
             None => format!("the server answers {status}"),
         };
         let code = word(["code", "error_code", ""]);
@@ -123,12 +124,22 @@ impl Failure {
     }
 }
 
-/// Adds where a file or a filter is wrong, and which gates did not pass.
-fn with_place(detail: &str, body: &Value) -> String {
+/// Adds which gates did not pass, and by how much.
+fn with_gates(detail: &str, body: &Value) -> String {
     let mut message = detail.to_owned();
-    for gate in body["gates"].as_array().into_iter().flatten().filter(|gate| gate["passed"] == false) {
-        let (asked, value) = (&gate["gate"], &gate["value"]);
-        message.push_str(&format!("; {asked} with {value}"));
+    for result in body["gates"].as_array().into_iter().flatten().filter(|result| result["passed"] == false) {
+        let gate = &result["gate"];
+        let asked = match (gate["min"].as_f64(), gate["max"].as_f64(), gate["higher_is_better"].as_bool()) {
+            (Some(_), Some(_), _) => format!("must be from {} to {}", metric(&gate["min"]), metric(&gate["max"])),
+            (Some(_), None, _) => format!("must be at least {}", metric(&gate["min"])),
+            (None, Some(_), _) => format!("must be at most {}", metric(&gate["max"])),
+            (_, _, higher) => {
+                let way = if higher == Some(false) { "below" } else { "above" };
+                format!("must be {way} the champion's {}", metric(&result["champion"]))
+            }
+        };
+        let value = if result["value"].is_null() { "is not there".to_owned() } else { format!("is {}", metric(&result["value"])) };
+        message.push_str(&format!("; {} {value}, {asked}", scalar(&gate["metric"])));
     }
     message
 }

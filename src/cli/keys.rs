@@ -7,6 +7,7 @@ use super::failure::{Done, Failure};
 use super::output::{Form, View, print};
 use super::session::{Common, Limit};
 use super::table::{Column, Kind};
+use super::text;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::time::Timestamp;
 
@@ -75,7 +76,8 @@ impl Command {
                 if session.out.form != Form::Table {
                     return session.out.one(&made, &KEY);
                 }
-                session.out.note(&format!("key {} of role {}; its secret is shown this once:", made["key_id"], made["role"]));
+                let (id, role) = (text::scalar(&made["key_id"]), text::scalar(&made["role"]));
+                session.out.note(&format!("key {id} of role {role}; its secret is shown this once:"));
                 print(&format!("{}\n", made["key"].as_str().unwrap_or_default()))
             }
             Verb::Revoke { id, yes } => {
@@ -86,8 +88,8 @@ impl Command {
     }
 }
 
-fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
-    let time = days.map(|days| now.plus_ms(i64::from(days) * 86_400_000)).or_else(|| Timestamp::parse(text));
-    time.ok_or_else(|| Failure::usage(format!("{text:?} is no time: write 2027-01-31T12:00:00Z, or in how many days, such as 90d")))
+fn expiry(when: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    let days = when.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let time = days.map(|days| now.plus_ms(i64::from(days) * 86_400_000)).or_else(|| Timestamp::parse(when));
+    time.ok_or_else(|| Failure::usage(format!("{when:?} is no time: write 2027-01-31T12:00:00Z, or in how many days, such as 90d")))
 }

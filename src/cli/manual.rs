@@ -10,6 +10,7 @@ use super::failure::{Done, Failure, USAGE};
 use super::output::print;
 use super::session::Common;
 use super::settings::Settings;
+use super::text::markdown;
 
 /// The head of the page.
 const HEAD: &str = "# Command line
@@ -151,5 +152,5 @@ fn line(arg: &Arg) -> String {
         false => String::new(),
     };
     let end = if help.ends_with('.') { "" } else { "." };
-    format!("- {name}: {}{end}{words}{default}\n", help.replace('<', "\\<"))
+    format!("- {name}: {}{end}{words}{default}\n", markdown(&help))
 }

@@ -10,6 +10,7 @@ mod events;
 mod failure;
 mod files;
 mod follow;
+mod gates;
 mod input;
 mod jobs;
 mod keys;

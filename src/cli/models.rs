@@ -1,14 +1,12 @@
-//! `slipway models`: the registry. What it does to aliases is in `aliases.rs`.
-
-use std::path::PathBuf;
+//! `slipway models`: the registry. What it does to aliases is in `aliases.rs`, to gates and tags in `gates.rs`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::aliases::{Aliases, History, Promote, Rollback};
-use super::failure::{Done, Failure};
+use super::failure::Done;
 use super::files::{ARTIFACT, digest_of};
-use super::input;
+use super::gates::{Gates, Tags};
 use super::output::View;
 use super::session::{Common, Limit, Session};
 use super::table::{Column, Kind};
@@ -170,58 +168,6 @@ enum Verb {
 }
 
 #[derive(Subcommand)]
-enum Tags {
-    /// Sets a tag.
-    Set {
-        /// Name of the model.
-        name: String,
-        /// The tag.
-        tag: String,
-        /// Its value.
-        value: String,
-        /// Tags this version instead of the model.
-        #[arg(long, value_name = "N")]
-        version: Option<i64>,
-    },
-    /// Removes a tag.
-    Rm {
-        /// Name of the model.
-        name: String,
-        /// The tag.
-        tag: String,
-        /// Of this version instead of the model.
-        #[arg(long, value_name = "N")]
-        version: Option<i64>,
-    },
-}
-
-#[derive(Subcommand)]
-enum Gates {
-    /// Shows the gates of a model.
-    Get {
-        /// Name of the model.
-        name: String,
-    },
-    /// Replaces the gates of a model; none lets every version pass.
-    Set {
-        /// Name of the model.
-        name: String,
-        /// A threshold, `METRIC>=X` or `METRIC<=X`; can be repeated.
-        #[arg(long, value_name = "CONDITION")]
-        metric: Vec<String>,
-        /// A metric that must be higher than the champion's; can be repeated.
-        #[arg(long, value_name = "METRIC")]
-        higher: Vec<String>,
-        /// A metric that must be lower than the champion's; can be repeated.
-        #[arg(long, value_name = "METRIC")]
-        lower: Vec<String>,
-        /// The gates in a file, a JSON list as the API takes it; `-` is standard input.
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["metric", "higher", "lower"])]
-        file: Option<PathBuf>,
-    },
-}
-
-#[derive(Subcommand)]
 enum Artifacts {
     /// Lists the files of a version.
     Ls(Which),
@@ -263,8 +209,8 @@ impl Command {
             Verb::Rollback(rollback) => rollback.run(&session).await,
             Verb::History(history) => history.run(&session).await,
             Verb::Aliases(verb) => verb.run(&session).await,
-            Verb::Tags(verb) => tags(&session, verb).await,
-            Verb::Gates(verb) => gates(&session, verb).await,
+            Verb::Tags(verb) => verb.run(&session).await,
+            Verb::Gates(verb) => verb.run(&session).await,
             Verb::Artifacts(verb) => artifacts(&session, verb).await,
             Verb::Replicas { name } => {
                 let answer = client.get(client.v1(&["models", &name, "replicas"])?).await?;
@@ -281,53 +227,6 @@ async fn set_status(session: &Session, which: &Which, status: &str, yes: bool) -
     let url = session.client.v1(&["models", &which.name, "versions", &which.version.to_string(), "status"])?;
     let version = session.client.put(url, &json!({ "status": status })).await?;
     session.out.one(&version, &VERSION)
-}
-
-async fn tags(session: &Session, verb: Tags) -> Done {
-    let address = |name: &str, version: Option<i64>, tag: &str| match version {
-        Some(version) => session.client.v1(&["models", name, "versions", &version.to_string(), "tags", tag]),
-        None => session.client.v1(&["models", name, "tags", tag]),
-    };
-    match verb {
-        Tags::Set { name, tag, value, version } => {
-            session.client.put(address(&name, version, &tag)?, &json!({ "value": value })).await.map(drop)
-        }
-        Tags::Rm { name, tag, version } => session.client.delete(address(&name, version, &tag)?).await,
-    }
-}
-
-async fn gates(session: &Session, verb: Gates) -> Done {
-    match verb {
-        Gates::Get { name } => {
-            let model = session.client.get(session.client.v1(&["models", &name])?).await?;
-            session.out.value(&model["gates"])
-        }
-        Gates::Set { name, metric, higher, lower, file } => {
-            let gates = match file {
-                Some(file) => input::document(&file)?,
-                None => {
-                    let mut gates = metric.iter().map(|condition| threshold(condition)).collect::<Result<Vec<_>, _>>()?;
-                    let versus = |metric: &String, higher: bool| json!({ "kind": "metric_vs_champion", "metric": metric, "higher_is_better": higher });
-                    gates.extend(higher.iter().map(|metric| versus(metric, true)));
-                    gates.extend(lower.iter().map(|metric| versus(metric, false)));
-                    Value::from(gates)
-                }
-            };
-            let model = session.client.patch(session.client.v1(&["models", &name])?, &json!({ "gates": gates })).await?;
-            session.out.value(&model["gates"])
-        }
-    }
-}
-
-/// Reads `METRIC>=X` or `METRIC<=X`.
-fn threshold(text: &str) -> Result<Value, Failure> {
-    let bad = || Failure::usage(format!("{text:?} is no condition: write METRIC>=X or METRIC<=X"));
-    let (metric, bound, value) = [(">=", "min"), ("<=", "max")]
-        .iter()
-        .find_map(|(sign, bound)| text.split_once(sign).map(|(metric, value)| (metric.trim(), *bound, value.trim())))
-        .ok_or_else(bad)?;
-    let value: f64 = value.parse().map_err(|_| bad())?;
-    Ok(json!({ "kind": "metric_threshold", "metric": metric, bound: value }))
 }
 
 async fn artifacts(session: &Session, verb: Artifacts) -> Done {

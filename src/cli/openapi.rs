@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::failure::Done;
 use super::output::print;
+use super::text::markdown;
 use crate::http;
 
 /// The head of the page.
@@ -63,7 +64,7 @@ fn page(document: &Value) -> String {
 }
 
 fn route(path: &str, method: &str, operation: &Value) -> String {
-    let mut text = format!("\n### {} {path}\n\n{}\n", method.to_uppercase(), words(&operation["summary"]));
+    let mut text = format!("\n### `{} {path}`\n\n{}\n", method.to_uppercase(), words(&operation["summary"]));
     if let Some(more) = operation["description"].as_str() {
         text.push_str(&format!("\n{more}\n"));
     }
@@ -163,5 +164,5 @@ fn words(value: &Value) -> &str {
 
 /// A text within a row of a table.
 fn cell(value: &Value) -> String {
-    words(value).replace('\n', " ").replace('|', "\\|").replace('<', "\\<")
+    markdown(&words(value).replace('\n', " ").replace('|', "\\|"))
 }

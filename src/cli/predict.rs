@@ -201,9 +201,11 @@ impl Asking<'_> {
 
     async fn flush(&mut self) -> Done {
         let rows = std::mem::take(&mut self.rows);
-        let (mut answer, version) = self.ask(&json!({ "instances": rows })).await.inspect_err(|_| {
-            let (first, last) = (self.answered + 1, self.answered + rows.len());
-            self.session.out.note(&format!("rows {first} to {last} were refused; the message counts from the first of them, as row 0"));
+        let (mut answer, version) = self.ask(&json!({ "instances": rows })).await.inspect_err(|e| {
+            if e.code() == FAILED {
+                let (first, last) = (self.answered + 1, self.answered + rows.len());
+                self.session.out.note(&format!("rows {first} to {last} were refused; the message counts from the first of them, as row 0"));
+            }
         })?;
         let Some(Value::Array(predictions)) = answer.get_mut("predictions").map(Value::take) else {
             return Err(Failure::new(FAILED, "the answer holds no predictions"));

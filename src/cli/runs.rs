@@ -1,5 +1,7 @@
 //! `slipway runs` and `slipway experiments`.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -10,6 +12,7 @@ use super::session::{Common, Limit, Session};
 use super::table::{Column, Kind};
 use super::transfer::Target;
 use super::{compare, search};
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::time::Timestamp;
 
 /// A run.
@@ -120,6 +123,29 @@ enum Verb {
     /// Files that a run left.
     #[command(subcommand)]
     Artifacts(Artifacts),
+    /// Starts a run.
+    Create {
+        /// Experiment that it belongs to; made when there is none of that name.
+        #[arg(long, value_name = "NAME", default_value = "Default")]
+        experiment: String,
+        /// Its name; made up when absent.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Logs params and points of metrics to a run.
+    Log {
+        /// Id of the run.
+        run: String,
+        /// A point, for instance loss=0.5; can be repeated.
+        #[arg(long = "metric", value_name = "METRIC=VALUE")]
+        metrics: Vec<String>,
+        /// Step of the points.
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        step: i64,
+        /// A param, for instance seed=1; can be repeated.
+        #[arg(long = "param", value_name = "PARAM=VALUE")]
+        params: Vec<String>,
+    },
     /// Ends a run that no job works on.
     End {
         /// Its id.
@@ -175,6 +201,11 @@ impl Command {
                 url.query_pairs_mut().append_pair("path", &path);
                 session.download(url, &target, &path, digest_of(&listed, &path)).await
             }
+            Verb::Create { experiment, name } => {
+                let body = json!({ "experiment": experiment, "run_name": name });
+                session.post(session.client.v1(&["runs"])?, &body, &RUN).await
+            }
+            Verb::Log { run, metrics, step, params } => log(&session, &run, &metrics, step, &params).await,
             Verb::End { run, status } => {
                 let body = json!({ "status": status.to_uppercase() });
                 session.post(session.client.v1(&["runs", &run, "end"])?, &body, &RUN).await
@@ -182,6 +213,24 @@ impl Command {
             Verb::Compare { runs, all } => compare::run(&session, &runs, all).await,
         }
     }
+}
+
+async fn log(session: &Session, run: &str, metrics: &[String], step: i64, params: &[String]) -> Done {
+    let split = |text: &String| {
+        let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| Failure::usage(format!("{text:?} is not of the form NAME=VALUE")))
+    };
+    let now = SystemClock.now();
+    let point = |text| {
+        let (key, value) = split(text)?;
+        // infinities and NaN travel as text
+        let value = value.parse::<f64>().ok().filter(|value| value.is_finite()).map_or_else(|| Value::from(value), Value::from);
+        Ok(json!({ "key": key, "value": value, "step": step, "timestamp": now.0 }))
+    };
+    let points = metrics.iter().map(point).collect::<Result<Vec<Value>, Failure>>()?;
+    let params = params.iter().map(split).collect::<Result<BTreeMap<_, _>, Failure>>()?;
+    let url = session.client.v1(&["runs", run, "metrics"])?;
+    session.client.post(url, &json!({ "metrics": points, "params": params })).await.map(drop)
 }
 
 async fn latest(session: &Session, run: &str) -> Done {

@@ -74,6 +74,12 @@ pub(super) fn scalar(value: &Value) -> String {
     }
 }
 
+/// Makes a text fit for Markdown, where `<` would begin a tag; what stands between backticks is left alone.
+pub(super) fn markdown(text: &str) -> String {
+    let part = |(at, part): (usize, &str)| if at % 2 == 0 { part.replace('<', "\\<") } else { part.to_owned() };
+    text.split('`').enumerate().map(part).collect::<Vec<_>>().join("`")
+}
+
 /// Reads a time: RFC 3339, `now`, or how long ago, for instance `90s`, `15m`, `2h`, `7d`.
 pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if text == "now" {
@@ -133,6 +139,11 @@ mod tests {
     fn what_a_terminal_would_obey_is_shown() {
         assert_eq!(plain("a\u{1b}[31mb\nc\u{202e}"), "a\\u{1b}[31mb\\nc\\u{202e}");
         assert_eq!(plain("für 数"), "für 数");
+    }
+
+    #[test]
+    fn markdown_keeps_code_as_it_is() {
+        assert_eq!(markdown("a < b, `a <= b`"), "a \\< b, `a <= b`");
     }
 
     #[test]

@@ -146,7 +146,6 @@ async fn what_is_printed_in_each_form() {
         "monitor set ferry --enabled false -o json",
         "events ls --limit 3",
         "events ls --after 1 --limit 1 -o json",
-        "keys ls -o name",
         "runs ls",
         "experiments ls -o name",
     ] {

@@ -35,7 +35,7 @@ async fn exit_codes_and_what_is_said() {
         ("train --dataset tides --target x --layers 64:relu,many:relu", 2, "\"many:relu\" is no layer"),
         ("models aliases rm ferry champion", 2, "can't be undone: say --yes"),
         ("monitor evaluate ferry --from yesterday", 2, "\"yesterday\" is no time: write 2026-01-31T12:00:00Z, now, or how long ago"),
-        ("models ls --url ftp://x", 2, "\"ftp://x\" is no address of a server: write http://HOST:PORT"),
+        ("models ls --url ftp://x", 2, "\"ftp://x/\" is no address of a server: write http://HOST:PORT"),
         ("models ls --url http://me:hunter2@x", 2, "the address of a server holds no password"),
         ("models ls --profile none", 2, "there is no profile \"none\""),
         ("models ls --limit many", 2, "invalid value 'many' for '--limit <N>'"),
@@ -46,12 +46,12 @@ async fn exit_codes_and_what_is_said() {
         ("models get ferry 7", 3, "(model_version_not_found, request "),
         ("jobs get nothing --watch", 3, "(job_not_found, request "),
         ("predict ferry --version 3", 3, "request "),
+        ("models rollback ferry", 3, "(alias_not_found, request "),
         ("runs ls --experiment none", 3, "there is no experiment \"none\""),
         // 4: the key
         ("models ls --key slw_wrong", 4, "(invalid_key, request "),
         // 5: the state of things
         ("models create ferry", 5, "there is a model \"ferry\" already (model_exists, request "),
-        ("models rollback ferry", 5, "request "),
     ] {
         let mut command = here.command(&args.split(' ').collect::<Vec<_>>());
         let did = if args.starts_with("predict") { fed(command, "[1]") } else { did(command.output().unwrap()) };

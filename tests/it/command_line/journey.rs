@@ -84,6 +84,13 @@ async fn a_model_lives_its_life_by_the_binary_alone() {
         here.good(&["runs", "artifacts", "get", run, "model/signature.json", "-O", "signature.json"]);
         assert!(std::fs::read_to_string(here.folder.join("signature.json")).unwrap().contains("mean radius"));
         assert_eq!(here.run(&["runs", "end", run]).code, 5);
+        // a run of somebody's own
+        let own = here.good(&["runs", "create", "--experiment", "own", "--name", "by hand", "-o", "name"]).trim().to_owned();
+        here.good(&["runs", "log", &own, "--metric", "loss=0.5", "--metric", "odd=NaN", "--step", "3", "--param", "seed=1"]);
+        assert_eq!(here.run(&["runs", "log", &own, "--metric", "loss=much"]).code, 1);
+        let ended = here.json(&["runs", "end", &own]);
+        assert_eq!((&ended["status"], &ended["metrics"]), (&"FINISHED".into(), &serde_json::json!({ "loss": 0.5, "odd": "NaN" })));
+        assert_eq!(here.json(&["runs", "metrics", &own, "loss"])[0]["step"], 3);
 
         // promoted, it answers; the file that it was trained on will do
         here.good(&["models", "promote", "cells", "1", "--reason", "first", "--wait"]);
@@ -114,6 +121,7 @@ async fn a_model_lives_its_life_by_the_binary_alone() {
         here.good(&["models", "gates", "set", "cells", "--metric", "eval_accuracy>=1.5"]);
         let refused = here.run(&["models", "promote", "cells", "2"]);
         assert_eq!((refused.code, refused.err.contains("(gates_failed, request ")), (5, true), "{}", refused.err);
+        assert!(refused.err.contains(", must be at least 1.500 ("), "{}", refused.err);
         here.good(&["models", "promote", "cells", "2", "--override-gates", "--reason", "known", "--alias", "canary"]);
         assert_eq!(here.good(&["models", "aliases", "ls", "cells", "-o", "name"]), "canary\nchampion\n");
         assert_eq!(here.good(&["models", "aliases", "get", "cells", "champion", "--at", "now", "-o", "name"]), "1\n");

@@ -158,6 +158,11 @@ fn settings_that_cannot_be_used_end_with_exit_code_2_and_name_key_and_origin() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
     }
+    let good = |args: &[&str]| run(&folder, &[&["config"], args, &["--config", "good.toml"]].concat());
+    assert_eq!(good(&["get", "database_url"]), (0, "postgres://me:***@db/x\n".to_owned(), String::new()));
+    assert_eq!(good(&["get", "worker_slots"]).1, "2\n");
+    assert_eq!(good(&["get", "prot"]).0, 2);
+    assert_eq!(good(&["path"]).1, "good.toml\n");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
