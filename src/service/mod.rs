@@ -41,8 +41,8 @@ pub use runs::Runs;
 pub use serving::{Deck, Serving};
 pub use sessions::{Opened, Sessions};
 pub use tracking::{
-    Batch, Correlation, Entry, Ingested, LoggedModelSearch, MAX_SPANS, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest, TraceSearch,
-    Tracking,
+    Batch, Correlation, Entry, Ingested, LoggedModelSearch, MAX_SPANS, NewLoggedModel, NewTrackedRun, RunChange, SearchRequest,
+    TraceSearch, Tracking,
 };
 pub use training::Training;
 pub use workers::Workers;

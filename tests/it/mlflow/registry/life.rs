@@ -36,9 +36,9 @@ async fn models_are_made_described_renamed_and_deleted() {
         assert_eq!((&native["description"], &native["tags"]), (&json!("d"), &json!({ "e": "", "k": "w" })), "{engine:?}");
 
         door.world.clock.advance_ms(5);
-        let changed = door.ask("PATCH", "registered-models/update", json!({ "name": "a", "description": "new" })).await;
+        let changed = door.change("PATCH", "registered-models/update", json!({ "name": "a", "description": "new" })).await;
         assert_eq!(changed["registered_model"]["last_updated_timestamp"], 1767225600005i64);
-        door.model("taken").await;
+        door.registered("taken").await;
         let (code, _) = door.refused(400, "registered-models/rename", json!({ "name": "a", "new_name": "taken" })).await;
         assert_eq!(code, "RESOURCE_ALREADY_EXISTS");
         door.version("a").await;
@@ -49,8 +49,8 @@ async fn models_are_made_described_renamed_and_deleted() {
         assert_eq!(renamed["registered_model"]["aliases"], json!([{ "alias": "best", "version": "1" }]));
         assert_eq!(renamed["registered_model"]["latest_versions"][0]["name"], "b", "{engine:?}");
 
-        door.ask("DELETE", "registered-models/delete", json!({ "name": "b" })).await;
-        let (status, told) = door.try_ask("DELETE", "registered-models/delete", json!({ "name": "b" })).await;
+        door.change("DELETE", "registered-models/delete", json!({ "name": "b" })).await;
+        let (status, told) = door.ask("DELETE", "registered-models/delete", json!({ "name": "b" })).await;
         assert_eq!((status, &told["message"]), (404, &json!("Registered Model with name=b not found")));
         let (status, told) = door.try_get("model-versions/get?name=b&version=1").await;
         assert_eq!((status, &told["message"]), (404, &json!("Model Version (name=b, version=1) not found")));
@@ -58,10 +58,10 @@ async fn models_are_made_described_renamed_and_deleted() {
         let (_, list) = door.native("GET", "/models", Value::Null).await;
         assert_eq!(list["items"].as_array().unwrap().len(), 1);
         // the name is free, and nothing of the old model is left to it
-        door.model("b").await;
+        door.registered("b").await;
         assert_eq!(door.version("b").await, "1");
         assert_eq!(door.get("registered-models/get?name=b").await["registered_model"].get("aliases"), None);
-        door.ask("DELETE", "registered-models/delete", json!({ "name": "b" })).await;
+        door.change("DELETE", "registered-models/delete", json!({ "name": "b" })).await;
         let kinds = door.kinds().await;
         let count = |kind: &str| kinds.iter().filter(|known| *known == kind).count();
         assert_eq!([count("registered_model.created"), count("registered_model.renamed"), count("registered_model.deleted")], [3, 1, 2]);
@@ -73,7 +73,7 @@ async fn models_are_made_described_renamed_and_deleted() {
 async fn versions_say_where_they_come_from() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         let run = door.run(json!({})).await;
         door.post("runs/log-metric", json!({ "run_id": run, "key": "auc", "value": 0.5, "timestamp": 1 })).await;
         let source = format!("mlflow-artifacts:/0/{run}/artifacts/model");
@@ -130,7 +130,7 @@ async fn versions_say_where_they_come_from() {
         // a copy has the same files, also when the original is gone
         let copy = door.post("model-versions/create", json!({ "name": "m", "source": "models:/m/1" })).await["model_version"].clone();
         assert_eq!((&copy["version"], &copy["source"], &copy["run_id"]), (&json!("3"), &json!("models:/m/1"), &json!(run)));
-        door.ask("DELETE", "model-versions/delete", json!({ "name": "m", "version": "1" })).await;
+        door.change("DELETE", "model-versions/delete", json!({ "name": "m", "version": "1" })).await;
         let path = "/model-versions/get-artifact?name=m&version=3&path=data/m.pkl";
         assert_eq!(door.send(door.request("GET", path, Body::empty())).await.1, b"first");
         let path = format!("/api/2.0/mlflow-artifacts/artifacts/{root}/data/m.pkl");
@@ -143,7 +143,7 @@ async fn versions_say_where_they_come_from() {
 async fn an_alias_is_the_pointer_of_the_native_api() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         for _ in 0..2 {
             door.version("m").await;
         }
@@ -179,11 +179,11 @@ async fn an_alias_is_the_pointer_of_the_native_api() {
         let (status, told) = door.try_get("registered-models/alias?name=m&alias=none").await;
         assert_eq!((status, &told["error_code"]), (400, &json!("INVALID_PARAMETER_VALUE")));
         // deleting the version takes its aliases away, and leaves their history
-        door.ask("DELETE", "model-versions/delete", json!({ "name": "m", "version": "1" })).await;
+        door.change("DELETE", "model-versions/delete", json!({ "name": "m", "version": "1" })).await;
         assert_eq!(door.native("GET", "/models/m/aliases/best", Value::Null).await.0, 404);
         let (_, history) = door.native("GET", "/models/m/aliases/best/history", Value::Null).await;
         assert_eq!(history["items"][0]["kind"], "DELETE", "{engine:?}");
-        door.ask("DELETE", "registered-models/alias", json!({ "name": "m", "alias": "best" })).await;
+        door.change("DELETE", "registered-models/alias", json!({ "name": "m", "alias": "best" })).await;
         let kinds = door.kinds().await;
         assert_eq!(kinds.iter().filter(|kind| kind.starts_with("model_version_alias")).count(), 4, "{kinds:?}");
         door.world.end().await;
@@ -194,7 +194,7 @@ async fn an_alias_is_the_pointer_of_the_native_api() {
 async fn gates_hold_for_clients_and_say_why() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         door.version("m").await;
         let gates = json!({ "gates": [{ "kind": "metric_threshold", "metric": "auc", "min": 0.5 }] });
         assert_eq!(door.native("PATCH", "/models/m", gates).await.0, 200);
@@ -218,7 +218,7 @@ async fn gates_hold_for_clients_and_say_why() {
 async fn what_serves_is_for_operators_and_other_workspaces_see_nothing() {
     for engine in ENGINES {
         let mut door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         door.version("m").await;
         let app = door.world.app.clone();
         let operator = std::mem::take(&mut door.key);
@@ -232,7 +232,7 @@ async fn what_serves_is_for_operators_and_other_workspaces_see_nothing() {
             ("POST", "registered-models/rename", json!({ "name": "m", "new_name": "n" })),
             ("DELETE", "registered-models/delete", json!({ "name": "m" })),
         ] {
-            let (status, told) = door.try_ask(method, path, body).await;
+            let (status, told) = door.ask(method, path, body).await;
             assert_eq!((status, &told["error_code"]), (403, &json!("PERMISSION_DENIED")), "{path}");
         }
         door.key = operator;
@@ -256,7 +256,7 @@ async fn prompts_are_apart_from_models() {
         let door = door(engine).await;
         let prompt = json!([{ "key": "mlflow.prompt.is_prompt", "value": "true" }]);
         door.post("registered-models/create", json!({ "name": "p", "tags": prompt })).await;
-        door.model("m").await;
+        door.registered("m").await;
         for (name, tags, message) in [
             ("p", prompt.clone(), "Prompt (name=p) already exists."),
             ("p", json!([]), "Tried to create a registered model with name 'p', but the name is already taken by a prompt."),
@@ -275,10 +275,10 @@ async fn prompts_are_apart_from_models() {
         door.post("registered-models/alias", json!({ "name": "p", "alias": "live", "version": "1" })).await;
         door.post("registered-models/set-tag", json!({ "name": "p", "key": "k", "value": "v" })).await;
         door.post("model-versions/set-tag", json!({ "name": "p", "version": "1", "key": "k", "value": "v" })).await;
-        door.ask("DELETE", "registered-models/delete-tag", json!({ "name": "p", "key": "k" })).await;
-        door.ask("DELETE", "registered-models/delete-tag", json!({ "name": "p", "key": "k" })).await;
-        door.ask("DELETE", "model-versions/delete-tag", json!({ "name": "p", "version": "1", "key": "k" })).await;
-        door.ask("DELETE", "registered-models/alias", json!({ "name": "p", "alias": "live" })).await;
+        door.change("DELETE", "registered-models/delete-tag", json!({ "name": "p", "key": "k" })).await;
+        door.change("DELETE", "registered-models/delete-tag", json!({ "name": "p", "key": "k" })).await;
+        door.change("DELETE", "model-versions/delete-tag", json!({ "name": "p", "version": "1", "key": "k" })).await;
+        door.change("DELETE", "registered-models/alias", json!({ "name": "p", "alias": "live" })).await;
         let told: Vec<String> = door.kinds().await.into_iter().filter(|kind| kind.starts_with("prompt")).collect();
         let expected = [
             "prompt.created",

@@ -22,14 +22,9 @@ async fn door(engine: Engine) -> Door {
 }
 
 impl Door {
-    /// Sends a change that is no POST and returns status and answer.
-    async fn try_ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let (status, bytes) = self.send(self.request(method, &format!("/api/2.0/mlflow/{path}"), body.to_string())).await;
-        (status.as_u16(), serde_json::from_slice(&bytes).unwrap())
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
-        let (status, answer) = self.try_ask(method, path, body).await;
+    /// Sends a change that is no POST and has to succeed.
+    async fn change(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.ask(method, path, body).await;
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
@@ -41,7 +36,7 @@ impl Door {
         (status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    async fn model(&self, name: &str) {
+    async fn registered(&self, name: &str) {
         self.post("registered-models/create", json!({ "name": name })).await;
     }
 

@@ -12,7 +12,7 @@ use crate::support::db::ENGINES;
 async fn versions_made_at_once_have_different_numbers() {
     for engine in ENGINES {
         let door = Arc::new(door(engine).await);
-        door.model("m").await;
+        door.registered("m").await;
         let tasks: Vec<_> = (0..16)
             .map(|_| {
                 let door = door.clone();
@@ -53,7 +53,7 @@ async fn a_model_made_by_many_is_made_once() {
 async fn moves_of_aliases_and_stages_at_once_leave_one_story() {
     for engine in ENGINES {
         let door = Arc::new(door(engine).await);
-        door.model("m").await;
+        door.registered("m").await;
         for _ in 0..4 {
             door.version("m").await;
         }

@@ -65,7 +65,7 @@ async fn answer(door: &Door, model: &str) -> Option<f32> {
 async fn a_bare_model_file_is_served_promoted_and_rolled_back() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         assert_eq!(given(&door, "m", "model.onnx", adds(1.0, "Add")).await, "1");
         assert_eq!(given(&door, "m", "model.onnx", adds(2.0, "Add")).await, "2");
         let (_, native) = door.native("GET", "/models/m/versions/1", Value::Null).await;
@@ -86,7 +86,7 @@ async fn a_bare_model_file_is_served_promoted_and_rolled_back() {
 async fn what_can_not_be_served_says_so_and_traffic_stays() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         given(&door, "m", "model.onnx", adds(1.0, "Add")).await;
         point(&door, "m", "1").await;
         given(&door, "m", "model.onnx", adds(1.0, "Einsum")).await;
@@ -113,19 +113,19 @@ async fn a_model_is_renamed_deleted_and_made_anew_while_it_is_served() {
     for engine in ENGINES {
         let door = door(engine).await;
         let reconcile = || async { door.world.app.serving().reconcile().await.unwrap() };
-        door.model("m").await;
+        door.registered("m").await;
         given(&door, "m", "model.onnx", adds(1.0, "Add")).await;
         point(&door, "m", "1").await;
         door.post("registered-models/rename", json!({ "name": "m", "new_name": "n" })).await;
         reconcile().await;
         assert_eq!((answer(&door, "m").await, answer(&door, "n").await), (None, Some(2.0)), "{engine:?}: under its new name");
-        door.model("m").await;
+        door.registered("m").await;
         given(&door, "m", "model.onnx", adds(10.0, "Add")).await;
         point(&door, "m", "1").await;
         assert_eq!((answer(&door, "m").await, answer(&door, "n").await), (Some(11.0), Some(2.0)));
         for (model, number) in [("m", 100.0), ("n", 200.0)] {
-            door.ask("DELETE", "registered-models/delete", json!({ "name": model })).await;
-            door.model(model).await;
+            door.change("DELETE", "registered-models/delete", json!({ "name": model })).await;
+            door.registered(model).await;
             given(&door, model, "model.onnx", adds(number, "Add")).await;
             reconcile().await;
             let serving = door.world.app.serving();
@@ -133,7 +133,7 @@ async fn a_model_is_renamed_deleted_and_made_anew_while_it_is_served() {
             point(&door, model, "1").await;
             assert_eq!(answer(&door, model).await, Some(number + 1.0), "{engine:?}");
         }
-        door.ask("DELETE", "model-versions/delete", json!({ "name": "m", "version": "1" })).await;
+        door.change("DELETE", "model-versions/delete", json!({ "name": "m", "version": "1" })).await;
         reconcile().await;
         assert_eq!(answer(&door, "m").await, None, "{engine:?}");
         door.world.end().await;
@@ -144,7 +144,7 @@ async fn a_model_is_renamed_deleted_and_made_anew_while_it_is_served() {
 async fn damaged_bytes_stop_an_alias_from_moving() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         let bytes = adds(1.0, "Add");
         given(&door, "m", "model.onnx", bytes.clone()).await;
         let digest = slipway::blob::Digest::of(&bytes);

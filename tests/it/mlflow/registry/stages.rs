@@ -27,7 +27,7 @@ async fn pointer(door: &Door, alias: &str) -> Option<i64> {
 async fn a_stage_moves_its_alias_with_history() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         for _ in 0..4 {
             door.version("m").await;
         }
@@ -50,7 +50,7 @@ async fn a_stage_moves_its_alias_with_history() {
 
         // what goes leaves the stage to the version before it there
         transition(&door, "2", "Production", false).await;
-        door.ask("DELETE", "model-versions/delete", json!({ "name": "m", "version": "4" })).await;
+        door.change("DELETE", "model-versions/delete", json!({ "name": "m", "version": "4" })).await;
         assert_eq!(pointer(&door, "Production").await, Some(2), "{engine:?}");
         transition(&door, "2", "None", false).await;
         assert_eq!(pointer(&door, "Production").await, None);
@@ -74,7 +74,7 @@ async fn a_stage_moves_its_alias_with_history() {
 async fn versions_follow_the_alias_of_a_stage() {
     for engine in ENGINES {
         let door = door(engine).await;
-        door.model("m").await;
+        door.registered("m").await;
         for _ in 0..3 {
             door.version("m").await;
         }
@@ -89,7 +89,7 @@ async fn versions_follow_the_alias_of_a_stage() {
         door.post("registered-models/alias", json!({ "name": "m", "alias": "Staging", "version": "2" })).await;
         assert_eq!(stages(&door, 3).await, ["Production", "Staging", "Archived"], "{engine:?}: a version is in one stage");
         assert_eq!(pointer(&door, "Production").await, Some(1));
-        door.ask("DELETE", "registered-models/alias", json!({ "name": "m", "alias": "Production" })).await;
+        door.change("DELETE", "registered-models/alias", json!({ "name": "m", "alias": "Production" })).await;
         assert_eq!(stages(&door, 3).await, ["Archived", "Staging", "Archived"], "{engine:?}");
         let kinds = door.kinds().await;
         assert_eq!(kinds.iter().filter(|kind| *kind == "model_version_alias.deleted").count(), 1, "{kinds:?}");
