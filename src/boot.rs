@@ -164,6 +164,7 @@ impl Background {
             tasks.spawn(worker::run(app.clone(), slots, stop.clone()));
         }
         tasks.spawn(worker::keep_house(app.clone(), stop.clone()));
+        tasks.spawn(worker::deliver(app.clone(), stop.clone()));
         Self(tasks)
     }
 

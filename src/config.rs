@@ -27,6 +27,23 @@ pub enum Auth {
     Required,
 }
 
+/// Where webhooks may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookTargets {
+    /// To public addresses, by https.
+    Public,
+    /// Anywhere, by http too.
+    Any,
+}
+
+impl WebhookTargets {
+    /// Tells whether they may lead anywhere.
+    pub fn is_any(self) -> bool {
+        self == Self::Any
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +87,8 @@ pub struct Config {
     pub upload_limit: u64,
     pub trace_body_limit: usize,
     pub trace_retention_days: u32,
+    pub webhook_targets: WebhookTargets,
+    pub secret_key: String,
     pub shutdown_grace_ms: u64,
     pub log: String,
     pub log_format: LogFormat,
@@ -243,7 +262,7 @@ impl Config {
         let mut out = String::new();
         for (key, value) in merged {
             let shown = match value {
-                Value::String(text) if key == "admin_key" && !text.is_empty() => Value::from("***"),
+                Value::String(text) if (key == "admin_key" || key == "secret_key") && !text.is_empty() => Value::from("***"),
                 Value::String(text) => Value::from(mask(&text)),
                 other => other,
             };

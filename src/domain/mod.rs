@@ -21,6 +21,7 @@ pub mod time;
 pub mod trace;
 pub mod tracking;
 pub mod training;
+pub mod webhook;
 pub mod worker;
 
 /// A value that breaks a rule of the domain.

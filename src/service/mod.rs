@@ -15,6 +15,7 @@ mod runs;
 mod serving;
 mod tracking;
 mod training;
+mod webhooks;
 mod workers;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use tracking::{
     TraceSearch, Tracking,
 };
 pub use training::Training;
+pub use webhooks::{Answered, Sender, WebhookChange, Webhooks};
 pub use workers::Workers;
 
 // what the doors show and take without looking into it
@@ -73,14 +75,17 @@ pub struct Parts {
     pub deck: Deck,
     /// Predictions on their way to monitoring.
     pub observations: Observations,
+    /// Speaks to webhooks.
+    pub sender: Sender,
 }
 
 impl Parts {
     /// Completes what differs between processes with what does not.
     pub fn new(config: Config, db: Db, blobs: BlobStore, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let deck = Deck::new(ids.next());
+        let sender = Sender::new(config.webhook_targets);
         let ((committed, _), (closing, _)) = (watch::channel(0), watch::channel(false));
-        Self { config, db, blobs, clock, ids, committed, closing, deck, observations: Observations::default() }
+        Self { config, db, blobs, clock, ids, committed, closing, deck, observations: Observations::default(), sender }
     }
 }
 
@@ -155,6 +160,11 @@ impl App {
         Workers(self)
     }
 
+    /// Who is told of what happens.
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks(self)
+    }
+
     /// The stream of events.
     pub fn events(&self) -> Events<'_> {
         Events(self)
@@ -191,6 +201,10 @@ impl App {
         &self.0.observations
     }
 
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.0.sender
+    }
+
     pub(crate) fn blobs(&self) -> &BlobStore {
         &self.0.blobs
     }
@@ -206,6 +220,7 @@ impl App {
         self.idempotency().prune().await?;
         self.monitoring().prune().await?;
         self.tracking().prune_traces().await?;
+        self.webhooks().prune().await?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use super::{Db, Result};
 
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("workspaces and keys", include_str!("../../migrations/0001_workspaces_and_keys.sql")),
     ("datasets and blobs", include_str!("../../migrations/0002_datasets_and_blobs.sql")),
     ("experiments and runs", include_str!("../../migrations/0003_experiments_and_runs.sql")),
@@ -19,6 +19,7 @@ const FILES: [(&str, &str); 10] = [
     ("logged models", include_str!("../../migrations/0008_logged_models.sql")),
     ("mlflow registry", include_str!("../../migrations/0009_mlflow_registry.sql")),
     ("traces", include_str!("../../migrations/0010_traces.sql")),
+    ("webhooks", include_str!("../../migrations/0011_webhooks.sql")),
 ];
 
 /// Number of the newest migration that this program knows.

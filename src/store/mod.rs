@@ -17,6 +17,7 @@ pub mod run;
 pub mod serving;
 pub mod stage;
 pub mod tracking;
+pub mod webhook;
 pub mod worker;
 
 use sqlx::{Postgres, Sqlite, Transaction};

@@ -1,12 +1,16 @@
 //! Who picks work up. A bell that rings is a hint: the worker then claims from the tables until nothing is runnable or its slots
 //! are full, and a sweep now and then makes up for every bell that was not heard.
 
+mod courier;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
+
+pub use courier::deliver;
 
 use crate::queue;
 use crate::service::App;

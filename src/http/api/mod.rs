@@ -8,6 +8,7 @@ mod key;
 mod model;
 mod monitor;
 mod run;
+mod webhook;
 mod worker;
 
 use serde::Deserialize;
@@ -84,6 +85,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(viewer, routes!(model::history))
         .add(viewer, routes!(model::version_at))
         .add(viewer, routes!(model::replicas))
+        .noun("webhook")
+        .add(operator, routes!(webhook::create))
+        .add(operator, routes!(webhook::list))
+        .add(operator, routes!(webhook::get))
+        .add(operator, routes!(webhook::update))
+        .add(operator, routes!(webhook::delete))
+        .add(operator, routes!(webhook::test))
+        .add(operator, routes!(webhook::deliveries))
+        .add(operator, routes!(webhook::replay))
         .noun("monitor")
         .add(viewer, routes!(monitor::get))
         .add(operator, routes!(monitor::update))

@@ -14,6 +14,7 @@ mod run;
 mod search;
 mod trace;
 mod version;
+mod webhook;
 mod wire;
 mod wire_model;
 
@@ -108,6 +109,13 @@ pub(super) fn routes(routes: Routes) -> Routes {
     door.remove("model-versions/delete-tag", version::delete_tag);
 
     trace::routes(&mut door);
+
+    door.everywhere(Role::Operator, "POST", "mlflow/webhooks", webhook::create);
+    door.everywhere(Role::Operator, "GET", "mlflow/webhooks", webhook::list);
+    door.everywhere(Role::Operator, "GET", "mlflow/webhooks/{webhook_id}", webhook::get);
+    door.everywhere(Role::Operator, "PATCH", "mlflow/webhooks/{webhook_id}", webhook::update);
+    door.everywhere(Role::Operator, "DELETE", "mlflow/webhooks/{webhook_id}", webhook::delete);
+    door.everywhere(Role::Operator, "POST", "mlflow/webhooks/{webhook_id}/test", webhook::test);
 
     door.read("artifacts/list", artifact::list_of_run);
     door.artifact("GET", "", Role::Viewer, artifact::list);

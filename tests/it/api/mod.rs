@@ -19,6 +19,7 @@ mod registry;
 mod run;
 mod serving;
 mod tour;
+mod webhook;
 
 pub use given::{rows_in, version};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::client::{Api, get};
-use super::{dataset, event, job, key, model, monitor, run, serving};
+use super::{dataset, event, job, key, model, monitor, run, serving, webhook};
 use crate::support::db::Engine;
 
 #[tokio::test]
@@ -22,6 +22,7 @@ async fn every_route_answers_with_success_in_some_story() {
     touched.extend(model::story(engine).await.1);
     touched.extend(serving::story(engine).await.1);
     touched.extend(monitor::story(engine).await.1);
+    touched.extend(webhook::story(engine).await.1);
     touched.extend(event::story(engine).await.1);
     let missed: Vec<_> = rows.difference(&touched).collect();
     assert!(missed.is_empty(), "no story gets a success from {missed:?}");

@@ -9,6 +9,7 @@ mod registry;
 mod runs;
 mod search;
 mod traces;
+mod webhooks;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
