@@ -12,11 +12,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Delivers until `stop` is true. Every process may do it: they take from one another what they claim.
 pub async fn deliver(app: App, mut stop: watch::Receiver<bool>) {
-    let mut commits = app.events().watch();
+    let (webhooks, mut commits) = (app.webhooks(), app.events().watch());
     while !*stop.borrow() {
         let worked = tokio::select! {
             () = stopped(&mut stop) => return,
-            worked = app.webhooks().work() => worked,
+            worked = webhooks.work() => worked,
         };
         let pause = async {
             match worked {
