@@ -2,6 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::logged_model::{LoggedModel, ModelOutput};
+use super::model::ModelVersionState;
+use super::registry::ModelStage;
 use super::run::{MetricPoint, RunStatus};
 use super::time::Timestamp;
 use super::tracking::{DatasetInput, Pair, Stage};
@@ -52,6 +55,103 @@ pub struct MovedRun {
     pub inputs: Vec<DatasetInput>,
     /// The names of its metrics.
     pub metrics: Vec<String>,
+    /// Ids of logged models that it used.
+    pub model_inputs: Vec<String>,
+    /// Logged models that it made.
+    pub model_outputs: Vec<ModelOutput>,
+}
+
+/// What files belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HomeKind {
+    /// A run.
+    Run,
+    /// A logged model.
+    Model,
+}
+
+/// Where files belong, and where they are at their source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// What it is.
+    pub kind: HomeKind,
+    /// Its id.
+    pub id: String,
+    /// Where its files are.
+    pub uri: String,
+}
+
+impl HomeKind {
+    /// Returns what rows of files are filed under.
+    pub fn owner(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Model => "logged_model",
+        }
+    }
+}
+
+/// Finds the run or the logged model whose files a source of a model version names, and the folder among them.
+pub fn home_of(source: &str) -> Option<(HomeKind, &str, String)> {
+    let parts: Vec<&str> = source.trim_end_matches('/').split('/').collect();
+    let rest = |from: usize| parts.get(from..).unwrap_or_default().join("/");
+    let is_model = |id: &str| id.starts_with("m-") && id.len() > 2;
+    match parts.as_slice() {
+        ["models:", id, ..] if is_model(id) => return Some((HomeKind::Model, parts[1], rest(2))),
+        ["runs:", id, ..] if !id.is_empty() => return Some((HomeKind::Run, parts[1], rest(2))),
+        _ => {}
+    }
+    parts.windows(2).enumerate().find_map(|(i, pair)| match pair {
+        [id, "artifacts"] if is_model(id) => Some((HomeKind::Model, *id, rest(i + 2))),
+        [id, "artifacts"] if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) => Some((HomeKind::Run, *id, rest(i + 2))),
+        _ => None,
+    })
+}
+
+/// A registered model at its source, without its versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedRegistered {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Its tags.
+    pub tags: Vec<Pair>,
+    /// Which version each alias points at.
+    pub aliases: Vec<(String, i64)>,
+}
+
+/// A version of a registered model at its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedVersion {
+    /// Its number, which it keeps.
+    pub version: i64,
+    /// What it is.
+    pub description: String,
+    /// Who registered it.
+    pub user: String,
+    /// The stage that it is in.
+    pub stage: ModelStage,
+    /// Where its files come from.
+    pub source: String,
+    /// The run that made it, or nothing.
+    pub run_id: String,
+    /// A page about that run.
+    pub run_link: String,
+    /// Where it stands.
+    pub state: ModelVersionState,
+    /// What a person should know about that.
+    pub state_message: String,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Its tags.
+    pub tags: Vec<Pair>,
 }
 
 /// A number of items and a digest of all of them that does not depend on their order: the sum of their hashes. Two ends that list
@@ -109,15 +209,78 @@ impl Tally {
                 self.add("input tag", &[&d.name, &d.digest, &tag.key, &tag.value].map(|field| field.as_bytes()));
             }
         }
+        run.model_inputs.iter().for_each(|id| self.add("model input", &[id.as_bytes()]));
+        run.model_outputs.iter().for_each(|made| self.add("model output", &[made.model_id.as_bytes(), &made.step.to_le_bytes()]));
+    }
+
+    /// Counts what a logged model is, its params, its tags and its points. The experiment has another id at either end.
+    pub fn add_model(&mut self, model: &LoggedModel) {
+        let times = [model.created_at.0.to_string(), model.updated_at.0.to_string()];
+        let info = [
+            &model.model_id,
+            &model.name,
+            model.status.as_str(),
+            &model.model_type,
+            &model.source_run_id,
+            model.stage.as_str(),
+            &times[0],
+            &times[1],
+        ];
+        self.add("model", &info.map(str::as_bytes));
+        for (what, pairs) in [("model param", &model.params), ("model tag", &model.tags)] {
+            pairs.iter().for_each(|pair| self.add(what, &[pair.key.as_bytes(), pair.value.as_bytes()]));
+        }
+        for of in &model.metrics {
+            let (bits, p) = (bits(of.point.value.0), &of.point);
+            let numbers = [p.step.to_le_bytes(), p.timestamp.to_le_bytes(), bits.to_le_bytes()];
+            let texts = [&p.key, &of.run_id, &of.dataset_name, &of.dataset_digest].map(|text| text.as_bytes());
+            let fields = [texts[0], texts[1], texts[2], texts[3], &numbers[0], &numbers[1], &numbers[2]];
+            self.add("model point", &fields);
+        }
+    }
+
+    /// Counts what a registered model is, its tags and its aliases. Aliases that stand for stages are told by the versions.
+    pub fn add_registered(&mut self, model: &MovedRegistered) {
+        let times = [model.created_at.0.to_string(), model.updated_at.0.to_string()];
+        self.add("registered model", &[&model.name, &model.description, &times[0], &times[1]].map(|field| field.as_bytes()));
+        model.tags.iter().for_each(|pair| self.add("registered tag", &[pair.key.as_bytes(), pair.value.as_bytes()]));
+        for (alias, version) in model.aliases.iter().filter(|(alias, _)| ModelStage::of_alias(alias).is_none()) {
+            self.add("alias", &[alias.as_bytes(), &version.to_le_bytes()]);
+        }
+    }
+
+    /// Counts a version of a registered model and its tags.
+    pub fn add_version(&mut self, version: &MovedVersion) {
+        let number = version.version.to_string();
+        let times = [version.created_at.0.to_string(), version.updated_at.0.to_string()];
+        let info = [
+            &number,
+            &version.description,
+            &version.user,
+            version.stage.as_str(),
+            &version.source,
+            &version.run_id,
+            &version.run_link,
+            version.state.as_str(),
+            &version.state_message,
+            &times[0],
+            &times[1],
+        ];
+        self.add("version", &info.map(str::as_bytes));
+        version.tags.iter().for_each(|pair| self.add("version tag", &[&number, &pair.key, &pair.value].map(|field| field.as_bytes())));
     }
 
     /// Counts a point.
     pub fn add_point(&mut self, point: &MetricPoint) {
-        // all NaN are one value
-        let bits = if point.value.0.is_nan() { f64::NAN } else { point.value.0 }.to_bits();
+        let bits = bits(point.value.0);
         let fields: [&[u8]; 4] = [point.key.as_bytes(), &point.step.to_le_bytes(), &point.timestamp.to_le_bytes(), &bits.to_le_bytes()];
         self.add("point", &fields);
     }
+}
+
+/// The bits of a value; all NaN are one.
+fn bits(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN } else { value }.to_bits()
 }
 
 #[cfg(test)]
@@ -139,5 +302,21 @@ mod tests {
         let mut both = tally(&[("x", a)]);
         both.join(&tally(&[("x", b)]));
         assert_eq!((both, both.digest().len()), (tally(&[("x", a), ("x", b)]), 64));
+    }
+
+    #[test]
+    fn the_source_of_a_version_names_a_home_of_files() {
+        let run = "0123456789abcdef0123456789abcdef";
+        let found = |source: &str| home_of(source).map(|(kind, id, path)| (kind, id.to_owned(), path));
+        let of_run = |path: &str| Some((HomeKind::Run, run.to_owned(), path.to_owned()));
+        assert_eq!(found(&format!("runs:/{run}/model")), of_run("model"));
+        assert_eq!(found(&format!("mlflow-artifacts:/1/{run}/artifacts/a/b/")), of_run("a/b"));
+        assert_eq!(found(&format!("s3://bucket/x/1/{run}/artifacts")), of_run(""));
+        let of_model = |path: &str| Some((HomeKind::Model, "m-1".to_owned(), path.to_owned()));
+        assert_eq!(found("models:/m-1"), of_model(""));
+        assert_eq!(found("mlflow-artifacts:/7/models/m-1/artifacts/sub"), of_model("sub"));
+        for other in ["models:/name/3", "models:/name@champion", "s3://bucket/model", "dummy-source", "", "runs:/", "models:/m-"] {
+            assert_eq!(found(other), None, "{other}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The files of a run, copied one by one.
+//! The files of a run or a logged model, copied one by one.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use super::source::{Files, Found, media_type};
 use super::{Result, Trouble};
 use crate::domain::artifact::Artifact;
 use crate::domain::identity::Caller;
-use crate::domain::moving::{MovedRun, Tally};
-use crate::service::{App, Import, Owner};
+use crate::domain::moving::{Home, HomeKind, Tally};
+use crate::service::{App, Import};
 
 /// How often a file whose bytes broke off is copied again.
 const TRIES: u32 = 3;
@@ -22,7 +22,7 @@ pub(super) struct Here<'a> {
     pub(super) check_files: bool,
 }
 
-/// What came of the files of a run.
+/// What came of the files of one of them.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
     pub(super) read: i64,
@@ -31,23 +31,23 @@ pub(super) struct Copied {
     pub(super) troubles: Vec<String>,
 }
 
-/// Copies the files of a run that are not here, then looks at what is here.
-pub(super) async fn copy(here: &Here<'_>, files: &Files, import: &Import, run: &MovedRun) -> Result<Copied> {
-    let found = files.list(run).await?;
-    let before = there(here, &run.run_id).await?;
+/// Copies the files that are not here, then looks at what is here.
+pub(super) async fn copy(here: &Here<'_>, files: &Files, import: &Import, home: &Home) -> Result<Copied> {
+    let found = files.list(home).await?;
+    let before = there(here, home).await?;
     let (mut copied, mut tally, mut expected) = (Copied::default(), Tally::default(), Vec::with_capacity(found.len()));
     for file in found {
         copied.read += 1;
         let same = before.get(&file.path).filter(|there| there.size_bytes == file.size);
         let artifact = match same {
             Some(there) if !here.check_files => there.clone(),
-            _ => match copy_one(here, files, run, &file).await {
+            _ => match copy_one(here, files, home, &file).await {
                 Ok(artifact) => {
                     copied.new += i64::from(same.is_none_or(|there| there.digest != artifact.digest));
                     artifact
                 }
                 Err(Trouble::Thing(message)) => {
-                    copied.troubles.push(format!("file {} of run {}: {message}", file.path, run.run_id));
+                    copied.troubles.push(format!("file {} of {}: {message}", file.path, home.id));
                     continue;
                 }
                 Err(trouble) => return Err(trouble),
@@ -57,31 +57,44 @@ pub(super) async fn copy(here: &Here<'_>, files: &Files, import: &Import, run: &
         tally.add("file", &[artifact.path.as_bytes(), artifact.digest.as_bytes(), &artifact.size_bytes.to_le_bytes()]);
         expected.push(artifact);
     }
-    let after = if expected.is_empty() { HashMap::new() } else { there(here, &run.run_id).await? };
+    let after = if expected.is_empty() { HashMap::new() } else { there(here, home).await? };
     for artifact in expected {
         match after.get(&artifact.path).is_some_and(|there| (&there.digest, there.size_bytes) == (&artifact.digest, artifact.size_bytes)) {
             true => copied.there += 1,
-            false => copied.troubles.push(format!("file {} of run {} is not here any more", artifact.path, run.run_id)),
+            false => copied.troubles.push(format!("file {} of {} is not here any more", artifact.path, home.id)),
         }
     }
     if copied.troubles.is_empty() {
-        here.app.moving().note_files(import, &run.run_id, &tally).await?;
+        here.app.moving().note(import, noted(home.kind), &home.id, &tally).await?;
     }
     Ok(copied)
 }
 
-async fn there(here: &Here<'_>, run_id: &str) -> Result<HashMap<String, Artifact>> {
-    let files = here.app.artifacts().list(here.caller, Owner::Run(run_id)).await?;
+/// Under which kind it is noted that the files are here.
+pub(super) fn noted(kind: HomeKind) -> &'static str {
+    match kind {
+        HomeKind::Run => "files",
+        HomeKind::Model => "model files",
+    }
+}
+
+async fn there(here: &Here<'_>, home: &Home) -> Result<HashMap<String, Artifact>> {
+    let files = here.app.moving().files(here.caller, home).await?;
     Ok(files.into_iter().map(|file| (file.path.clone(), file)).collect())
 }
 
-async fn copy_one(here: &Here<'_>, files: &Files, run: &MovedRun, file: &Found) -> Result<Artifact> {
+async fn copy_one(here: &Here<'_>, files: &Files, home: &Home, file: &Found) -> Result<Artifact> {
     let mut tried = 1;
     loop {
-        let (stream, told) = files.open(run, &file.path).await?;
+        let (stream, told) = files.open(home, &file.path).await?;
         let told = told.filter(|text| !text.is_empty() && text.len() <= 200);
         let media = told.as_deref().unwrap_or_else(|| media_type(&file.path));
-        match here.app.tracking().upload_run_file(here.caller, &run.run_id, &file.path, media, stream).await {
+        let tracking = here.app.tracking();
+        let uploaded = match home.kind {
+            HomeKind::Run => tracking.upload_run_file(here.caller, &home.id, &file.path, media, stream).await,
+            HomeKind::Model => tracking.upload_model_file(here.caller, &home.id, &file.path, media, stream).await,
+        };
+        match uploaded {
             Ok(artifact) if artifact.size_bytes == file.size => {
                 here.progress.note(|done| done.bytes += artifact.size_bytes);
                 return Ok(artifact);

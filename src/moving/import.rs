@@ -12,19 +12,17 @@ use tokio::sync::mpsc;
 
 use super::files;
 use super::progress::Progress;
+use super::reading::read_run;
 use super::report::Report;
 use super::source::Source;
+use super::writer::{BATCH_POINTS, BATCH_RUNS, Message, Writer};
 use super::{Result, Trouble};
 use crate::domain::identity::Caller;
-use crate::domain::moving::{MovedRun, Tally};
-use crate::domain::run::MetricPoint;
-use crate::service::{App, Import, Imported, Parcel, check_run};
+use crate::domain::moving::{Home, HomeKind, MovedRun};
+use crate::service::{App, Import, Imported};
 
 /// Runs that are read at once, and files that are copied at once.
 const AT_ONCE: usize = 4;
-/// Points and runs that one transaction takes in.
-const BATCH_POINTS: usize = 10_000;
-const BATCH_RUNS: usize = 200;
 
 /// What an import is told.
 #[derive(Clone, Debug, Default)]
@@ -71,22 +69,14 @@ fn name_of(url: &str) -> String {
     }
 }
 
-struct Mover<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    source: Source,
-    import: Import,
+pub(super) struct Mover<'a> {
+    pub(super) app: &'a App,
+    pub(super) caller: &'a Caller,
+    pub(super) source: Source,
+    pub(super) import: Import,
     options: &'a Options,
     progress: &'a Progress,
-    report: Report,
-}
-
-/// What a reader hands to the writer.
-enum Message {
-    Parcel(Box<Parcel>),
-    /// All of a run was read; its files may follow.
-    Whole(Box<MovedRun>),
-    Trouble(Trouble),
+    pub(super) report: Report,
 }
 
 impl Mover<'_> {
@@ -96,8 +86,10 @@ impl Mover<'_> {
         self.progress.note(|done| (done.experiments.1, done.runs.1) = (experiments.len(), all_runs));
         for (source_id, target_id) in &experiments {
             self.put_runs(source_id, target_id).await?;
+            self.put_models(source_id, target_id).await?;
             self.progress.note(|done| done.experiments.0 += 1);
         }
+        self.put_registry().await?;
         self.compare_runs().await
     }
 
@@ -156,14 +148,14 @@ impl Mover<'_> {
         let (send, mut receive) = mpsc::channel::<Message>(2 * AT_ONCE);
         let (source, progress) = (&self.source, self.progress);
         let reading = async move {
-            let each = |run: MovedRun| {
+            let each = |mut run: MovedRun| {
                 let send = send.clone();
                 let before = known.get(&run.run_id);
                 async move {
                     // what this round has seen before it was cut off needs no second look
                     let read = match before {
                         Some(before) if before.round == round => Ok(()),
-                        before => read_run(source, progress, &run, target, before, &send).await,
+                        before => read_run(source, progress, &mut run, target, before, &send).await,
                     };
                     let message = match read {
                         Ok(()) => Message::Whole(Box::new(run)),
@@ -201,22 +193,22 @@ impl Mover<'_> {
         let ((), written) = tokio::join!(reading, writing);
         let whole = written?;
         self.progress.note(|done| done.runs.0 += i64::try_from(whole.len()).unwrap_or(0));
+        let homes = whole.into_iter().map(|run| Home { kind: HomeKind::Run, id: run.run_id, uri: run.artifact_uri });
+        self.put_files(homes.collect(), filed).await
+    }
+
+    /// Copies the files of runs and logged models that are here, but for those whose files this round has seen.
+    pub(super) async fn put_files(&mut self, mut homes: Vec<Home>, filed: &HashMap<String, Imported>) -> Result<()> {
         if self.options.without_files {
             return Ok(());
         }
-        let waiting: Vec<MovedRun> =
-            whole.into_iter().filter(|run| filed.get(&run.run_id).is_none_or(|before| before.round < round)).collect();
-        self.put_files(waiting).await
-    }
-
-    /// Copies the files of runs that are here.
-    async fn put_files(&mut self, runs: Vec<MovedRun>) -> Result<()> {
+        homes.retain(|home| filed.get(&home.id).is_none_or(|before| before.round < self.import.round));
         let here = files::Here { app: self.app, caller: self.caller, progress: self.progress, check_files: self.options.check_files };
         let (source, import) = (self.source.files(), &self.import);
-        let mut copying = futures::stream::iter(runs)
-            .map(|run| {
+        let mut copying = futures::stream::iter(homes)
+            .map(|home| {
                 let here = &here;
-                async move { files::copy(here, source, import, &run).await.map_err(|trouble| (run.run_id.clone(), trouble)) }
+                async move { files::copy(here, source, import, &home).await.map_err(|trouble| (home.id.clone(), trouble)) }
             })
             .buffer_unordered(AT_ONCE);
         while let Some(copied) = copying.next().await {
@@ -227,7 +219,7 @@ impl Mover<'_> {
                     self.report.new_ones("files", copied.new);
                     copied.troubles.into_iter().for_each(|message| self.report.trouble(message));
                 }
-                Err((run_id, Trouble::Thing(message))) => self.report.trouble(format!("files of run {run_id}: {message}")),
+                Err((id, Trouble::Thing(message))) => self.report.trouble(format!("files of {id}: {message}")),
                 Err((_, trouble)) => return Err(trouble),
             }
         }
@@ -258,119 +250,4 @@ impl Mover<'_> {
             }
         }
     }
-}
-
-/// The hand that writes.
-struct Writer<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    import: &'a Import,
-    report: &'a mut Report,
-    known: &'a HashMap<String, Imported>,
-    /// Runs that could not be taken in.
-    lost: HashSet<String>,
-}
-
-impl Writer<'_> {
-    /// Writes parcels together, or one by one where some can't be written.
-    async fn put(&mut self, parcels: Vec<Parcel>) -> Result<()> {
-        let parcels: Vec<Parcel> = parcels.into_iter().filter(|parcel| !self.lost.contains(&parcel.run_id)).collect();
-        if parcels.is_empty() {
-            return Ok(());
-        }
-        match self.app.moving().put_runs(self.caller, self.import, &parcels).await.map_err(Trouble::from) {
-            Ok(()) => parcels.iter().for_each(|parcel| self.count(parcel)),
-            Err(Trouble::Thing(_)) => {
-                for parcel in &parcels {
-                    self.put_alone(parcel).await?;
-                }
-            }
-            Err(trouble) => return Err(trouble),
-        }
-        Ok(())
-    }
-
-    async fn put_alone(&mut self, parcel: &Parcel) -> Result<()> {
-        if self.lost.contains(&parcel.run_id) {
-            return Ok(());
-        }
-        match self.app.moving().put_runs(self.caller, self.import, std::slice::from_ref(parcel)).await.map_err(Trouble::from) {
-            Ok(()) => self.count(parcel),
-            Err(Trouble::Thing(message)) => {
-                self.lost.insert(parcel.run_id.clone());
-                self.report.trouble(message);
-            }
-            Err(trouble) => return Err(trouble),
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, parcel: &Parcel) {
-        let Some(whole) = parcel.whole.as_ref().filter(|_| !parcel.unchanged) else { return };
-        let before = self.known.get(&parcel.run_id).map_or(0, |before| before.items);
-        self.report.new_ones("runs", 1);
-        self.report.new_ones("items of runs", (whole.items - before).max(0));
-    }
-}
-
-/// Reads a run to its end and hands it over in parcels. One that came in before is read twice if it has changed: what is as it
-/// was is not written again.
-async fn read_run(
-    source: &Source,
-    progress: &Progress,
-    run: &MovedRun,
-    target: &str,
-    before: Option<&Imported>,
-    send: &mpsc::Sender<Message>,
-) -> Result<()> {
-    check_run(run).map_err(|e| Trouble::Thing(format!("run {}: {}", run.run_id, e.message)))?;
-    let parcel = |run_data: Option<MovedRun>, points, whole| Parcel {
-        run_id: run.run_id.clone(),
-        experiment_id: target.to_owned(),
-        unchanged: false,
-        run: run_data,
-        points,
-        whole,
-    };
-    let hand_over = async |parcel: Parcel| {
-        // without a writer there is nobody to tell either
-        let _ = send.send(Message::Parcel(Box::new(parcel))).await;
-    };
-    if let Some(before) = before {
-        let tally = read_points(source, progress, run, async |_| {}).await?;
-        if tally.digest() == before.digest {
-            hand_over(Parcel { unchanged: true, ..parcel(None, Vec::new(), Some(tally)) }).await;
-            return Ok(());
-        }
-    }
-    let (mut first, mut waiting) = (Some(run.clone()), Vec::new());
-    let tally = read_points(source, progress, run, async |page| {
-        waiting.extend(page);
-        if waiting.len() >= BATCH_POINTS {
-            hand_over(parcel(first.take(), std::mem::take(&mut waiting), None)).await;
-        }
-    })
-    .await?;
-    hand_over(parcel(first, waiting, Some(tally))).await;
-    Ok(())
-}
-
-/// Reads all points of a run in pages, and counts all that the run consists of.
-async fn read_points(source: &Source, progress: &Progress, run: &MovedRun, mut each: impl AsyncFnMut(Vec<MetricPoint>)) -> Result<Tally> {
-    let mut tally = Tally::default();
-    tally.add_run(run);
-    for key in &run.metrics {
-        let mut place = None;
-        loop {
-            let (page, next) = source.points(&run.run_id, key, place).await?;
-            page.iter().for_each(|point| tally.add_point(point));
-            progress.note(|done| done.points += i64::try_from(page.len()).unwrap_or(0));
-            each(page).await;
-            match next {
-                Some(next) => place = Some(next),
-                None => break,
-            }
-        }
-    }
-    Ok(tally)
 }

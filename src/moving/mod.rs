@@ -5,9 +5,12 @@
 pub mod copy;
 mod files;
 mod import;
+mod models;
 mod progress;
+mod reading;
 mod report;
 mod source;
+mod writer;
 
 pub use import::{Options, import};
 pub use progress::Progress;

@@ -23,7 +23,7 @@ struct Count {
 }
 
 /// The nouns in the sequence in which they are shown.
-const NOUNS: [&str; 4] = ["experiments", "runs", "items of runs", "files"];
+const NOUNS: [&str; 7] = ["experiments", "runs", "items of runs", "logged models", "registered models", "model versions", "files"];
 
 impl Report {
     pub(super) fn new(source: &str) -> Self {
@@ -71,10 +71,10 @@ impl Report {
     /// Writes it for people.
     pub fn text(&self) -> String {
         let mut text = format!("import from {}\n", self.source);
-        let _ = writeln!(text, "  {:<16}{:>12}{:>12}{:>12}", "", "read", "here, equal", "new");
+        let _ = writeln!(text, "  {:<18}{:>12}{:>12}{:>12}", "", "read", "here, equal", "new");
         for noun in NOUNS {
             let Count { read, there, new } = self.counts.get(noun).copied().unwrap_or_default();
-            let _ = writeln!(text, "  {noun:<16}{read:>12}{there:>12}{new:>12}");
+            let _ = writeln!(text, "  {noun:<18}{read:>12}{there:>12}{new:>12}");
         }
         for trouble in &self.troubles {
             let _ = writeln!(text, "  ! {trouble}");

@@ -35,7 +35,7 @@ pub use jobs::{Claim, Close, Closing, Jobs};
 pub use keys::Keys;
 pub use models::{Models, Promotion, Rollback, Target};
 pub use monitoring::Monitoring;
-pub use moving::{Moving, Parcel, check_run};
+pub use moving::{Moving, Parcel, Settled, check_run, is_prompt};
 pub use observe::{Observation, Observations};
 pub use registry::{NewTrackedVersion, Registry, RegistrySearch};
 pub use runs::Runs;

@@ -40,7 +40,7 @@ class Process:
 
     def __init__(self, args, log, **env):
         self.log = log
-        # a session of its own, so that its workers end with it
+        # a process group of its own, so that its workers end with it
         self.process = subprocess.Popen(
             args, stdout=open(log, "w"), stderr=subprocess.STDOUT, env=environment(**env), start_new_session=True
         )

@@ -1,7 +1,8 @@
 //! MLflow's database as a source.
 
 use super::Place;
-use crate::domain::moving::{MovedExperiment, MovedRun};
+use crate::domain::logged_model::LoggedModel;
+use crate::domain::moving::{MovedExperiment, MovedRegistered, MovedRun, MovedVersion};
 use crate::domain::run::MetricPoint;
 use crate::moving::{Result, Trouble};
 use crate::store::mlflow::run::Position;
@@ -10,6 +11,7 @@ use crate::store::{Db, Tx};
 
 const EXPERIMENTS: i64 = 500;
 const RUNS: i64 = 200;
+const MODELS: i64 = 100;
 const POINTS: i64 = 10_000;
 /// Before every point.
 const START: Position = (i64::MIN, i64::MIN, f64::NEG_INFINITY, false);
@@ -47,6 +49,28 @@ impl Database {
         Ok((found, next))
     }
 
+    pub(super) async fn models(&self, experiment: &str, token: &str) -> Result<(Vec<LoggedModel>, Option<String>)> {
+        if !self.schema.logged_models {
+            return Ok((Vec::new(), None));
+        }
+        let found = mlflow::logged_model::list(&mut self.read().await?, number(experiment)?, token, MODELS).await?;
+        let next = next(&found, MODELS, |last| last.model_id.clone());
+        Ok((found, next))
+    }
+
+    pub(super) async fn registered(&self, token: &str) -> Result<(Vec<MovedRegistered>, Option<String>)> {
+        let found = mlflow::registry::list_models(&mut self.read().await?, self.schema, token, MODELS).await?;
+        let next = next(&found, MODELS, |last| last.name.clone());
+        Ok((found, next))
+    }
+
+    pub(super) async fn versions(&self, model: &str, token: &str) -> Result<(Vec<MovedVersion>, Option<String>)> {
+        let after = if token.is_empty() { 0 } else { number(token)? };
+        let found = mlflow::registry::list_versions(&mut self.read().await?, self.schema, model, after, RUNS).await?;
+        let next = next(&found, RUNS, |last| last.version.to_string());
+        Ok((found, next))
+    }
+
     pub(super) async fn points(&self, run_id: &str, key: &str, after: Option<Position>) -> Result<(Vec<MetricPoint>, Option<Place>)> {
         let after = after.unwrap_or(START);
         let (found, last) = mlflow::run::points(&mut self.read().await?, run_id, key, after, POINTS).await?;
@@ -55,7 +79,7 @@ impl Database {
 }
 
 fn number(id: &str) -> Result<i64> {
-    id.parse().map_err(|_| Trouble::Thing(format!("{id:?} is no id of an experiment")))
+    id.parse().map_err(|_| Trouble::Thing(format!("{id:?} is no number")))
 }
 
 fn next<T>(found: &[T], limit: i64, token: impl Fn(&T) -> String) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Files of runs at their source.
+//! Files of runs and logged models at their source.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::rest::Rest;
 use crate::blob::{BlobOptions, Outside};
-use crate::domain::moving::MovedRun;
+use crate::domain::moving::Home;
 use crate::moving::{Result, Trouble};
 
 /// Files that one run may have.
@@ -18,7 +18,7 @@ const MAX_FILES: usize = 1_000_000;
 /// A file at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Its path in the run.
+    /// Its path in the run or model.
     pub(crate) path: String,
     /// Its size in bytes.
     pub(crate) size: i64,
@@ -27,11 +27,11 @@ pub(crate) struct Found {
 /// Bytes on their way, and what the source says they are.
 pub(crate) type Content = (BoxStream<'static, Result<Bytes, Box<dyn std::error::Error + Send + Sync>>>, Option<String>);
 
-/// Where the files of runs are.
+/// Where files are.
 pub(crate) enum Files {
     /// Behind a server that hands them out.
     Server(Rest),
-    /// Where the URI of each run says.
+    /// Where their URIs say.
     Uris {
         /// Where `mlflow-artifacts:` is, if anywhere: a server, or a root.
         server: Option<Box<Files>>,
@@ -50,29 +50,29 @@ impl Files {
         Self::Uris { server: server.map(Box::new), root: root.map(str::to_owned), opened: Mutex::default() }
     }
 
-    /// Lists the files of a run by path.
-    pub(crate) async fn list(&self, run: &MovedRun) -> Result<Vec<Found>> {
+    /// Lists the files of a run or a logged model by path.
+    pub(crate) async fn list(&self, home: &Home) -> Result<Vec<Found>> {
         match self {
-            Self::Server(rest) => walk(rest, &run.run_id).await,
-            Self::Uris { server: Some(server), .. } if is_proxied(&run.artifact_uri) => Box::pin(server.list(run)).await,
+            Self::Server(rest) => walk(rest, home).await,
+            Self::Uris { server: Some(server), .. } if is_proxied(&home.uri) => Box::pin(server.list(home)).await,
             Self::Uris { .. } => {
-                let found = self.outside(&run.artifact_uri)?.list().await?;
+                let found = self.outside(&home.uri)?.list().await?;
                 Ok(found.into_iter().map(|(path, size)| Found { path, size: i64::try_from(size).unwrap_or(i64::MAX) }).collect())
             }
         }
     }
 
-    /// Opens a file of a run.
-    pub(crate) async fn open(&self, run: &MovedRun, path: &str) -> Result<Content> {
+    /// Opens a file of a run or a logged model.
+    pub(crate) async fn open(&self, home: &Home, path: &str) -> Result<Content> {
         match self {
             Self::Server(rest) => {
-                let answer = rest.file(&run.run_id, path).await?;
+                let answer = rest.file(home, path).await?;
                 let media_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
                 Ok((answer.bytes_stream().map_err(Into::into).boxed(), media_type))
             }
-            Self::Uris { server: Some(server), .. } if is_proxied(&run.artifact_uri) => Box::pin(server.open(run, path)).await,
+            Self::Uris { server: Some(server), .. } if is_proxied(&home.uri) => Box::pin(server.open(home, path)).await,
             Self::Uris { .. } => {
-                let stream = self.outside(&run.artifact_uri)?.read(path).await?;
+                let stream = self.outside(&home.uri)?.read(path).await?;
                 Ok((stream.map_err(Into::into).boxed(), None))
             }
         }
@@ -112,13 +112,13 @@ fn is_proxied(uri: &str) -> bool {
     uri.starts_with("mlflow-artifacts:")
 }
 
-/// Lists all files of a run, folder by folder.
-async fn walk(rest: &Rest, run_id: &str) -> Result<Vec<Found>> {
+/// Lists all files, folder by folder.
+async fn walk(rest: &Rest, home: &Home) -> Result<Vec<Found>> {
     let (mut found, mut folders) = (Vec::new(), vec![String::new()]);
     while let Some(folder) = folders.pop() {
         let mut token = String::new();
         loop {
-            let listing = rest.files(run_id, &folder, &token).await?;
+            let listing = rest.files(home, &folder, &token).await?;
             for file in listing.files {
                 match file.is_dir {
                     true => folders.push(file.path),
@@ -126,7 +126,7 @@ async fn walk(rest: &Rest, run_id: &str) -> Result<Vec<Found>> {
                 }
             }
             if found.len() > MAX_FILES || folders.len() > MAX_FILES {
-                return Err(Trouble::Thing(format!("the run {run_id} has more than {MAX_FILES} files")));
+                return Err(Trouble::Thing(format!("{} has more than {MAX_FILES} files", home.id)));
             }
             if listing.next_page_token.is_empty() {
                 break;

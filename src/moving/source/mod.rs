@@ -4,9 +4,11 @@ mod database;
 mod files;
 mod rest;
 mod wire;
+mod wire_model;
 
 use super::{Result, Trouble};
-use crate::domain::moving::{MovedExperiment, MovedRun};
+use crate::domain::logged_model::LoggedModel;
+use crate::domain::moving::{MovedExperiment, MovedRegistered, MovedRun, MovedVersion};
 use crate::domain::run::MetricPoint;
 use crate::store::mlflow::run::Position;
 
@@ -76,6 +78,39 @@ impl Source {
         match &self.reader {
             Reader::Rest(rest) => rest.runs(experiment, token).await,
             Reader::Database(database) => database.runs(experiment, token).await,
+        }
+    }
+
+    /// Adds to a run what its listing leaves out.
+    pub(super) async fn complete(&self, run: &mut MovedRun) -> Result<()> {
+        if let Reader::Rest(rest) = &self.reader {
+            run.model_inputs = rest.used(&run.run_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Lists logged models of an experiment that are not deleted, with all points that were measured on them.
+    pub(super) async fn models(&self, experiment: &str, token: &str) -> Result<(Vec<LoggedModel>, Option<String>)> {
+        match &self.reader {
+            Reader::Rest(rest) => rest.models(experiment, token).await,
+            Reader::Database(database) => database.models(experiment, token).await,
+        }
+    }
+
+    /// Lists registered models; with `prompts`, those that are prompts and no others. A database lists all at once.
+    pub(super) async fn registered(&self, prompts: bool, token: &str) -> Result<(Vec<MovedRegistered>, Option<String>)> {
+        match &self.reader {
+            Reader::Rest(rest) => rest.registered(prompts, token).await,
+            Reader::Database(_) if prompts => Ok((Vec::new(), None)),
+            Reader::Database(database) => database.registered(token).await,
+        }
+    }
+
+    /// Lists the versions of a registered model by number.
+    pub(super) async fn versions(&self, model: &str, prompt: bool, token: &str) -> Result<(Vec<MovedVersion>, Option<String>)> {
+        match &self.reader {
+            Reader::Rest(rest) => rest.versions(model, prompt, token).await,
+            Reader::Database(database) => database.versions(model, token).await,
         }
     }
 

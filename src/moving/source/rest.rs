@@ -8,14 +8,20 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Place;
-use super::wire::{Experiments, Listing, Metrics, Refusal, Runs};
-use crate::domain::moving::{MovedExperiment, MovedRun};
+use super::wire::{Experiments, Listing, Metrics, OneRun, Refusal, Runs};
+use super::wire_model::{Models, Registered, Versions};
+use crate::domain::logged_model::LoggedModel;
+use crate::domain::moving::{Home, HomeKind, MovedExperiment, MovedRegistered, MovedRun, MovedVersion};
 use crate::domain::run::MetricPoint;
 use crate::moving::{Result, Trouble};
 
 const EXPERIMENTS: i64 = 500;
 const RUNS: i64 = 200;
+/// Logged models come with all of their points.
+const MODELS: i64 = 20;
 const POINTS: i64 = 10_000;
+/// The filter that finds prompts; without it they are passed over.
+const PROMPTS: &str = "tags.`mlflow.prompt.is_prompt` = 'true'";
 /// How often a request is sent before the server counts as gone, and how long the first pause is; each is twice the last.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -139,6 +145,12 @@ impl Rest {
         Ok((moved.collect::<Result<_>>()?, next(page.next_page_token)))
     }
 
+    /// Returns the ids of the logged models that a run used, which MLflow leaves out of its searches.
+    pub(super) async fn used(&self, run_id: &str) -> Result<Vec<String>> {
+        let answer: OneRun = self.get("runs/get", &[("run_id", run_id)]).await?;
+        Ok(answer.run.used())
+    }
+
     pub(super) async fn points(&self, run_id: &str, key: &str, token: &str) -> Result<(Vec<MetricPoint>, Option<Place>)> {
         let size = POINTS.to_string();
         let mut query = vec![("run_id", run_id), ("metric_key", key), ("max_results", size.as_str())];
@@ -149,17 +161,60 @@ impl Rest {
         Ok((page.metrics.into_iter().map(|found| found.moved()).collect(), next(page.next_page_token).map(Place::Token)))
     }
 
-    /// Lists a folder of a run.
-    pub(super) async fn files(&self, run_id: &str, folder: &str, token: &str) -> Result<Listing> {
-        let mut query = vec![("run_id", run_id)];
-        query.extend([("path", folder), ("page_token", token)].into_iter().filter(|(_, value)| !value.is_empty()));
-        self.get("artifacts/list", &query).await
+    /// Lists logged models. A server that has none of them, which is one of before MLflow 3, answers that nothing is there.
+    pub(super) async fn models(&self, experiment: &str, token: &str) -> Result<(Vec<LoggedModel>, Option<String>)> {
+        let body = json!({ "experiment_ids": [experiment], "max_results": MODELS, "page_token": token });
+        let page: Models = match self.post("logged-models/search", &body).await {
+            Err(Trouble::Thing(message)) if message.contains("404") => return Ok((Vec::new(), None)),
+            page => page?,
+        };
+        let moved = page.models.into_iter().map(|found| found.moved().map_err(Trouble::Everything));
+        Ok((moved.collect::<Result<_>>()?, next(page.next_page_token)))
     }
 
-    /// Opens a file of a run; the server fetches it from wherever the run keeps its files.
-    pub(super) async fn file(&self, run_id: &str, path: &str) -> Result<Response> {
-        self.send(|| self.request(Method::GET, &with_query("/get-artifact", &[("run_id", run_id), ("run_uuid", run_id), ("path", path)])))
-            .await
+    pub(super) async fn registered(&self, prompts: bool, token: &str) -> Result<(Vec<MovedRegistered>, Option<String>)> {
+        let mut query = vec![("max_results", "100"), ("order_by", "name ASC"), ("page_token", token)];
+        if prompts {
+            query.push(("filter", PROMPTS));
+        }
+        query.retain(|(_, value)| !value.is_empty());
+        let page: Registered = self.get("registered-models/search", &query).await?;
+        Ok((page.registered_models.into_iter().map(|found| found.moved()).collect(), next(page.next_page_token)))
+    }
+
+    pub(super) async fn versions(&self, model: &str, prompt: bool, token: &str) -> Result<(Vec<MovedVersion>, Option<String>)> {
+        let quote = if model.contains('\'') { '"' } else { '\'' };
+        let more = if prompt { format!(" AND {PROMPTS}") } else { String::new() };
+        let filter = format!("name = {quote}{model}{quote}{more}");
+        let mut query =
+            vec![("filter", filter.as_str()), ("max_results", "200"), ("order_by", "version_number ASC"), ("page_token", token)];
+        query.retain(|(_, value)| !value.is_empty());
+        let page: Versions = self.get("model-versions/search", &query).await?;
+        let moved = page.model_versions.into_iter().map(|found| found.moved().map_err(Trouble::Thing));
+        Ok((moved.collect::<Result<_>>()?, next(page.next_page_token)))
+    }
+
+    /// Lists a folder of a run or a logged model.
+    pub(super) async fn files(&self, home: &Home, folder: &str, token: &str) -> Result<Listing> {
+        let (path, mut query) = match home.kind {
+            HomeKind::Run => ("artifacts/list".to_owned(), vec![("run_id", home.id.as_str()), ("path", folder)]),
+            HomeKind::Model => (format!("logged-models/{}/artifacts/directories", home.id), vec![("artifact_directory_path", folder)]),
+        };
+        query.push(("page_token", token));
+        query.retain(|(_, value)| !value.is_empty());
+        self.get(&path, &query).await
+    }
+
+    /// Opens a file of a run or a logged model; the server fetches it from wherever it is kept.
+    pub(super) async fn file(&self, home: &Home, path: &str) -> Result<Response> {
+        let url = match home.kind {
+            HomeKind::Run => with_query("/get-artifact", &[("run_id", &home.id), ("run_uuid", &home.id), ("path", path)]),
+            HomeKind::Model => {
+                let route = format!("/ajax-api/2.0/mlflow/logged-models/{}/artifacts/files", home.id);
+                with_query(&route, &[("artifact_file_path", path)])
+            }
+        };
+        self.send(|| self.request(Method::GET, &url)).await
     }
 }
 

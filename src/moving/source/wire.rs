@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::domain::logged_model::ModelOutput;
 use crate::domain::moving::{MovedExperiment, MovedRun};
 use crate::domain::run::{MetricPoint, Number, RunStatus};
 use crate::domain::time::Timestamp;
@@ -34,7 +35,7 @@ pub(super) struct WirePair {
     value: String,
 }
 
-fn pairs(pairs: Vec<WirePair>) -> Vec<Pair> {
+pub(super) fn pairs(pairs: Vec<WirePair>) -> Vec<Pair> {
     pairs.into_iter().map(|WirePair { key, value }| Pair { key, value }).collect()
 }
 
@@ -81,10 +82,17 @@ pub(super) struct Runs {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+pub(super) struct OneRun {
+    pub(super) run: WireRun,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct WireRun {
     info: WireInfo,
     data: WireData,
     inputs: WireInputs,
+    outputs: WireOutputs,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,6 +120,20 @@ struct WireData {
 #[serde(default)]
 struct WireInputs {
     dataset_inputs: Vec<WireInput>,
+    model_inputs: Vec<WireModel>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireOutputs {
+    model_outputs: Vec<WireModel>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireModel {
+    model_id: String,
+    step: Whole,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,6 +162,11 @@ impl WireInput {
 }
 
 impl WireRun {
+    /// Returns the ids of the logged models that it used.
+    pub(super) fn used(self) -> Vec<String> {
+        self.inputs.model_inputs.into_iter().map(|used| used.model_id).collect()
+    }
+
     pub(super) fn moved(self) -> Result<MovedRun, String> {
         let info = self.info;
         let mut metrics: Vec<String> = self.data.metrics.into_iter().map(|metric| metric.key).collect();
@@ -159,8 +186,18 @@ impl WireRun {
             tags: pairs(self.data.tags),
             inputs: self.inputs.dataset_inputs.into_iter().map(WireInput::moved).collect(),
             metrics,
+            model_inputs: self.inputs.model_inputs.into_iter().map(|used| used.model_id).collect(),
+            model_outputs: model_outputs(self.outputs.model_outputs),
         })
     }
+}
+
+/// MLflow lists an output as often as it was logged.
+fn model_outputs(outputs: Vec<WireModel>) -> Vec<ModelOutput> {
+    let mut found: Vec<ModelOutput> = outputs.into_iter().map(|made| ModelOutput { model_id: made.model_id, step: made.step.0 }).collect();
+    found.sort_by(|a, b| (a.step, &a.model_id).cmp(&(b.step, &b.model_id)));
+    found.dedup();
+    found
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -89,6 +89,16 @@ impl Tracking<'_> {
         self.take_in(caller, at, media_type, bytes).await
     }
 
+    /// Takes a file of a logged model in by its path in the model, and returns what was stored.
+    pub async fn upload_model_file<S, E>(&self, caller: &Caller, model_id: &str, path: &str, media_type: &str, bytes: S) -> Result<Artifact>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let at = self.model_file(caller, model_id, path).await?;
+        self.take_in(caller, at, media_type, bytes).await
+    }
+
     async fn take_in<S, E>(&self, caller: &Caller, at: FileAt, media_type: &str, bytes: S) -> Result<Artifact>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,

@@ -1,7 +1,9 @@
 //! MLflow's own database, read and never written: the tables that its versions 2 and 3 share, with what came later where it is
-//! there. `experiment` and `run` are named after their nouns.
+//! there. The files are named after their nouns.
 
 pub mod experiment;
+pub mod logged_model;
+pub mod registry;
 pub mod run;
 
 use std::str::FromStr as _;
@@ -19,6 +21,10 @@ pub struct Schema {
     pub workspaces: bool,
     /// Runs have inputs.
     pub inputs: bool,
+    /// There are logged models.
+    pub logged_models: bool,
+    /// Registered models have aliases.
+    pub aliases: bool,
 }
 
 /// Opens an MLflow database for reading: `sqlite:///file.db` or `postgresql://…`, as MLflow's `--backend-store-uri` takes them. A
@@ -46,6 +52,8 @@ pub async fn open(url: &str) -> Result<(Db, Schema)> {
     let schema = Schema {
         workspaces: has_column(&mut tx, "experiments", "workspace").await?,
         inputs: has_column(&mut tx, "inputs", "input_uuid").await?,
+        logged_models: has_column(&mut tx, "logged_models", "model_id").await? && has_column(&mut tx, "inputs", "step").await?,
+        aliases: has_column(&mut tx, "registered_model_aliases", "alias").await?,
     };
     drop(tx);
     Ok((db, schema))

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Schema;
+use crate::domain::logged_model::ModelOutput;
 use crate::domain::moving::MovedRun;
 use crate::domain::run::{MetricPoint, Number, RunStatus};
 use crate::domain::tracking::{DatasetInput, LoggedDataset, Pair, Stage};
@@ -34,6 +35,8 @@ pub async fn list(tx: &mut Tx, schema: Schema, experiment_id: i64, after: &str, 
             tags: Vec::new(),
             inputs: Vec::new(),
             metrics: Vec::new(),
+            model_inputs: Vec::new(),
+            model_outputs: Vec::new(),
         });
     }
     if runs.is_empty() {
@@ -61,7 +64,29 @@ pub async fn list(tx: &mut Tx, schema: Schema, experiment_id: i64, after: &str, 
             }
         }
     }
+    if schema.logged_models {
+        links(tx, &at, &mut runs).await?;
+    }
     Ok(runs)
+}
+
+/// Reads which logged models runs used and made.
+async fn links(tx: &mut Tx, at: &HashMap<String, usize>, runs: &mut [MovedRun]) -> Result<()> {
+    let mut sql = Sql::new(
+        Dialect::of(tx),
+        "select distinct source_id, source_type, destination_id, step from inputs
+         where source_type in ('RUN_INPUT', 'RUN_OUTPUT') and source_id in ",
+    );
+    sql.texts(at.keys().map(String::as_str)).push(" order by source_id, step, destination_id");
+    let found: Vec<(String, String, String, i64)> = fetch!(tx, sql);
+    for (id, kind, model_id, step) in found {
+        let Some(run) = at.get(&id).and_then(|i| runs.get_mut(*i)) else { continue };
+        match kind == "RUN_INPUT" {
+            true => run.model_inputs.push(model_id),
+            false => run.model_outputs.push(ModelOutput { model_id, step }),
+        }
+    }
+    Ok(())
 }
 
 async fn inputs(tx: &mut Tx, runs: &HashMap<String, usize>) -> Result<Vec<(String, DatasetInput)>> {

@@ -121,10 +121,24 @@ async fn everything_of_a_database_comes_over_and_only_what_is_new_the_second_tim
         let stored = files(&world.app, FIRST).await;
         assert_eq!(stored.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["empty", "model/weights 100%.bin", "note.txt"]);
 
+        // the registry: numbers with gaps, a stage, an alias, files of the run
+        let model = world.app.models().get(&Caller::local(), "tide").await.unwrap();
+        let aliases: Vec<_> = model.aliases.iter().map(|(alias, version)| (alias.as_str(), *version)).collect();
+        assert_eq!(aliases, [("Production", 2), ("champion", 4)]);
+        assert_eq!((model.description.as_str(), model.last_version, model.created_at.0, model.updated_at.0), ("a model", 4, 500, 900));
+        let second = world.app.models().get_version(&Caller::local(), "tide", 2).await.unwrap();
+        assert_eq!((second.created_by.as_str(), second.created_at.0, second.updated_at.0), ("ann", 510, 520));
+        assert_eq!((second.run_id.as_deref(), second.size_bytes, second.location.as_str()), (Some(FIRST), 3_000_000, ""));
+        let fourth = world.app.models().get_version(&Caller::local(), "tide", 4).await.unwrap();
+        assert_eq!((fourth.location.as_str(), fourth.tags["k"].as_str()), ("s3://bucket/elsewhere", "v"));
+        assert!(world.app.models().get_version(&Caller::local(), "tide", 3).await.is_err());
+        assert!(world.app.models().get(&Caller::local(), "foreign").await.is_err());
+
         // again: nothing is new
         let report = take(&world.app, &source.url).await;
         assert!(report.is_good(), "{}", report.text());
-        assert_eq!(["experiments", "runs", "items of runs", "files"].map(|noun| report.count_new(noun)), [0; 4]);
+        let nouns = ["experiments", "runs", "items of runs", "files", "registered models", "model versions"];
+        assert_eq!(nouns.map(|noun| report.count_new(noun)), [0; 6], "{}", report.text());
         assert_eq!(runs(&world.app).await, all);
 
         // what changes and comes at the source comes here
@@ -133,9 +147,17 @@ async fn everything_of_a_database_comes_over_and_only_what_is_new_the_second_tim
         source.run("insert into latest_metrics values ('loss', 0.25, 50, 5, false, 'a0000000000000000000000000000002')").await;
         source.run("update experiments set name = 'ebb', last_update_time = 2600 where experiment_id = 1").await;
         std::fs::write(source.folder.join("1").join(FIRST).join("artifacts/late.txt"), "late").unwrap();
+        source.run("update registered_model_aliases set alias = 'other' where alias = 'champion'").await;
+        source.run("update model_versions set current_stage = 'Archived', description = 'old' where version = 2").await;
+        source.run("insert into model_versions select name, 5, creation_time, last_updated_time, 'new', user_id, 'Production', source, run_id, status, status_message, run_link, storage_location, workspace from model_versions where version = 2").await;
         let report = take(&world.app, &source.url).await;
         assert!(report.is_good(), "{}", report.text());
-        assert_eq!(["experiments", "runs", "files"].map(|noun| report.count_new(noun)), [0, 1, 1], "{}", report.text());
+        let nouns = ["experiments", "runs", "files", "registered models", "model versions"];
+        assert_eq!(nouns.map(|noun| report.count_new(noun)), [0, 1, 1, 1, 1], "{}", report.text());
+        let model = world.app.models().get(&Caller::local(), "tide").await.unwrap();
+        let aliases: Vec<_> = model.aliases.iter().map(|(alias, version)| (alias.as_str(), *version)).collect();
+        assert_eq!(aliases, [("Production", 5), ("other", 4)]);
+        assert_eq!(world.app.models().get_version(&Caller::local(), "tide", 2).await.unwrap().description, "old");
         let second = &runs(&world.app).await[1];
         assert_eq!((second.info.status, second.info.end_time, second.metrics.len()), (RunStatus::Finished, Some(300), 1));
         assert_eq!(experiments(&world.app).await[1].name, "ebb");

@@ -26,6 +26,23 @@ create table inputs (
     destination_type varchar(36) not null, destination_id varchar(36) not null,
     primary key (source_type, source_id, destination_type, destination_id));
 create table input_tags (input_uuid varchar(36) not null, name varchar(255) not null, value varchar(500) not null, primary key (input_uuid, name));
+create table registered_models (
+    name varchar(256) not null, creation_time bigint, last_updated_time bigint, description varchar(5000),
+    workspace varchar(63) default 'default' not null, primary key (workspace, name));
+create table registered_model_tags (
+    workspace varchar(63) default 'default' not null, name varchar(256) not null, key varchar(250) not null, value varchar(5000),
+    primary key (workspace, key, name));
+create table registered_model_aliases (
+    alias varchar(256) not null, version integer not null, name varchar(256) not null,
+    workspace varchar(63) default 'default' not null, primary key (workspace, name, alias));
+create table model_versions (
+    name varchar(256) not null, version integer not null, creation_time bigint, last_updated_time bigint, description varchar(5000),
+    user_id varchar(256), current_stage varchar(20), source varchar(500), run_id varchar(32), status varchar(20),
+    status_message varchar(500), run_link varchar(500), storage_location varchar(500),
+    workspace varchar(63) default 'default' not null, primary key (workspace, name, version));
+create table model_version_tags (
+    workspace varchar(63) default 'default' not null, name varchar(256) not null, version integer not null, key varchar(250) not null,
+    value varchar(5000), primary key (workspace, key, name, version));
 
 insert into experiments values (0, 'Default', 'FILES/0', 'active', 1000, 1000, 'default');
 insert into experiments values (1, 'tides', 'FILES/1', 'active', 2000, 2500, 'default');
@@ -53,3 +70,11 @@ insert into latest_metrics values ('big', 1.7976931348623157e308, 103, -2, false
 insert into datasets values ('d1', 1, 'waves', 'abc', 'local', '{"uri": "x"}', '{}', null);
 insert into inputs values ('i1', 'DATASET', 'd1', 'RUN', 'a0000000000000000000000000000001');
 insert into input_tags values ('i1', 'mlflow.data.context', 'training');
+insert into registered_models values ('tide', 500, 900, 'a model', 'default');
+insert into registered_models values ('foreign', 500, 900, null, 'other');
+insert into registered_model_tags values ('default', 'tide', 'team', 'sea');
+insert into registered_model_aliases values ('champion', 4, 'tide', 'default');
+insert into model_versions values ('tide', 2, 510, 520, 'second', 'ann', 'Production', 'FILES/1/a0000000000000000000000000000001/artifacts/model', 'a0000000000000000000000000000001', 'READY', null, '', null, 'default');
+insert into model_versions values ('tide', 3, 530, 540, null, null, 'Deleted_Internal', 'gone', null, 'READY', null, null, null, 'default');
+insert into model_versions values ('tide', 4, 550, 560, null, 'bob', 'None', 's3://bucket/elsewhere', null, 'READY', null, null, null, 'default');
+insert into model_version_tags values ('default', 'tide', 4, 'k', 'v');

@@ -1,12 +1,19 @@
 //! Taking in what was tracked elsewhere. Things are remembered by the names that they have at their source, so that every step may
-//! be repeated: what is there already stays, what is new at the source is added.
+//! be repeated: what is there already stays, what is new at the source is added. `models` takes logged models in, `registry`
+//! registered ones.
+
+mod models;
+mod registry;
+
+pub use registry::{Settled, is_prompt};
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::App;
+use crate::domain::artifact::Artifact;
 use crate::domain::event::NewEvent;
 use crate::domain::identity::Caller;
-use crate::domain::moving::{MovedExperiment, MovedRun, Tally};
+use crate::domain::moving::{Home, MovedExperiment, MovedRun, Tally};
 use crate::domain::run::{MetricPoint, Number};
 use crate::domain::tracking::{DEFAULT_EXPERIMENT_ID, Stage, TrackedRun};
 use crate::error::{Error, Kind, Result};
@@ -137,10 +144,16 @@ impl Moving<'_> {
         Ok(Some(tally))
     }
 
-    /// Notes that the files of a run are here.
-    pub async fn note_files(&self, import: &Import, run_id: &str, tally: &Tally) -> Result<()> {
+    /// Lists the files of a run or of a logged model.
+    pub async fn files(&self, caller: &Caller, home: &Home) -> Result<Vec<Artifact>> {
+        let mut tx = self.0.db().read().await?;
+        Ok(store::artifact::list_artifacts(&mut tx, &caller.workspace, home.kind.owner(), &home.id).await?)
+    }
+
+    /// Notes that a thing is here, and what it consists of.
+    pub async fn note(&self, import: &Import, kind: &str, source_id: &str, tally: &Tally) -> Result<()> {
         let mut tx = self.0.db().begin().await?;
-        store::moving::note(&mut tx, import, "files", (run_id, run_id), tally).await?;
+        store::moving::note(&mut tx, import, kind, (source_id, source_id), tally).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -154,7 +167,7 @@ async fn put_parcel(tx: &mut Tx, caller: &Caller, import: &Import, parcel: &Parc
                 Error::new(Kind::AlreadyExists, "run_exists", message)
             };
             let is_here = store::run::find_seq(tx, &caller.workspace, &run.run_id).await?.is_some();
-            if is_here && !store::moving::is_imported_run(tx, &caller.workspace, &run.run_id).await? {
+            if is_here && !is_ours(tx, caller, &["run", "begun run"], &run.run_id).await? {
                 return Err(taken());
             }
             let seq = store::moving::put_run(tx, &caller.workspace, &parcel.experiment_id, run).await?.ok_or_else(taken)?;
@@ -166,6 +179,8 @@ async fn put_parcel(tx: &mut Tx, caller: &Caller, import: &Import, parcel: &Parc
             for input in inputs {
                 store::tracking::input::add(tx, seq, &parcel.experiment_id, input).await?;
             }
+            store::tracking::link::add_inputs(tx, seq, &run.model_inputs).await?;
+            store::tracking::link::add_outputs(tx, seq, &run.model_outputs).await?;
             seq
         }
         None => store::run::find_seq(tx, &caller.workspace, &parcel.run_id)
@@ -183,6 +198,16 @@ async fn put_parcel(tx: &mut Tx, caller: &Caller, import: &Import, parcel: &Parc
         None => {}
     }
     Ok(())
+}
+
+/// Tells whether a thing that is here came with an import.
+async fn is_ours(tx: &mut Tx, caller: &Caller, kinds: &[&str], source_id: &str) -> Result<bool> {
+    for kind in kinds {
+        if store::moving::is_imported(tx, &caller.workspace, kind, source_id).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Refuses what a database can't store.
@@ -205,7 +230,7 @@ pub fn check_run(run: &MovedRun) -> Result<()> {
         refuse_nul(&[d.schema.as_deref().unwrap_or(""), d.profile.as_deref().unwrap_or("")])?;
         input.tags.iter().try_for_each(|tag| refuse_nul(&[&tag.key, &tag.value]))?;
     }
-    Ok(())
+    run.model_inputs.iter().chain(run.model_outputs.iter().map(|made| &made.model_id)).try_for_each(|id| refuse_nul(&[id]))
 }
 
 fn moved(run: TrackedRun) -> MovedRun {
@@ -223,5 +248,7 @@ fn moved(run: TrackedRun) -> MovedRun {
         tags: run.tags,
         inputs: run.inputs,
         metrics: Vec::new(),
+        model_inputs: run.model_inputs,
+        model_outputs: run.model_outputs,
     }
 }
