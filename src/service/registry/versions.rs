@@ -150,6 +150,8 @@ impl Registry<'_> {
 
 /// Notes a version in the tag of the logged model that it was made from, where MLflow's clients look for it.
 async fn note(tx: &mut Tx, caller: &Caller, id: &str, name: &str, number: i64) -> Result<()> {
+    // two at once must both be in the list
+    store::tracking::logged_model::lock(tx, &caller.workspace, id).await?;
     let Some((seq, model)) = store::tracking::logged_model::find(tx, &caller.workspace, id).await? else { return Ok(()) };
     let known = model.tags.iter().find(|tag| tag.key == VERSIONS_TAG).and_then(|tag| serde_json::from_str::<Vec<Value>>(&tag.value).ok());
     let mut versions = known.unwrap_or_default();

@@ -81,6 +81,13 @@ pub async fn find_seqs(tx: &mut Tx, workspace: &str, ids: &[&str]) -> Result<Has
     Ok(found)
 }
 
+/// Keeps others who lock the model away from it until the end of the transaction.
+pub async fn lock(tx: &mut Tx, workspace: &str, id: &str) -> Result<()> {
+    on!(tx, conn => done(sqlx::query("update logged_models set updated_at = updated_at where workspace = $1 and id = $2")
+        .bind(workspace).bind(id).execute(conn).await?));
+    Ok(())
+}
+
 /// Moves a model to a status.
 pub async fn set_status(tx: &mut Tx, seq: i64, status: LoggedModelStatus, at: Timestamp) -> Result<()> {
     on!(tx, conn => done(sqlx::query("update logged_models set status = $2, updated_at = $3 where seq = $1")

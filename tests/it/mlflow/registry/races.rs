@@ -50,6 +50,36 @@ async fn a_model_made_by_many_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_logged_model_that_is_registered_many_times_at_once_lists_every_version() {
+    for engine in ENGINES {
+        let door = Arc::new(door(engine).await);
+        let logged = door.post("logged-models", json!({ "experiment_id": "0", "name": "net" })).await;
+        let id = logged["model"]["info"]["model_id"].as_str().unwrap().to_owned();
+        let tasks: Vec<_> = (0..8)
+            .map(|i| {
+                let (door, id) = (door.clone(), id.clone());
+                tokio::spawn(async move {
+                    let name = format!("m{i}");
+                    door.registered(&name).await;
+                    let new = json!({ "name": name, "source": format!("models:/{id}"), "model_id": id });
+                    door.post("model-versions/create", new).await;
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let found = door.get(&format!("logged-models/{id}")).await;
+        let tags = found["model"]["info"]["tags"].as_array().unwrap();
+        let listed = tags.iter().find(|tag| tag["key"] == "mlflow.modelVersions").unwrap()["value"].as_str().unwrap();
+        let listed: Vec<Value> = serde_json::from_str(listed).unwrap();
+        let names: BTreeSet<&str> = listed.iter().map(|version| version["name"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), 8, "{engine:?} {names:?}");
+        Arc::into_inner(door).unwrap().world.end().await;
+    }
+}
+
+#[tokio::test]
 async fn moves_of_aliases_and_stages_at_once_leave_one_story() {
     for engine in ENGINES {
         let door = Arc::new(door(engine).await);
